@@ -1,4 +1,7 @@
-"""The ledger's tables, one column per field of the Measurement, shared by the writer and by everything that reads."""
+"""The ledger's tables: one column per field of the Measurement, and the accounts that prove rows + unmeasured = seen.
+
+Shared by the writer (``sinks.ledger``) and by everything that reads (``sinks.ledger_read``, ``reports``).
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,10 @@ import sqlalchemy as sa
 from streamgauge.records import Measurement
 
 metadata = sa.MetaData()
+
+SCHEMA_VERSION = 1
+"""Kept in ``PRAGMA user_version`` and in ``meta``. A new column of ``exchanges`` needs no new version, the writer adds it on opening;
+a change of meaning does."""
 
 
 def _column(field: msgspec.structs.FieldInfo) -> sa.Column[typing.Any]:
@@ -41,3 +48,55 @@ def _sql_type(kind: typing.Any) -> sa.types.TypeEngine[typing.Any]:
 exchanges = sa.Table("exchanges", metadata, *(_column(f) for f in msgspec.structs.fields(Measurement)))
 sa.Index("exchanges_started_at", exchanges.c.started_at)
 sa.Index("exchanges_upstream_request_id", exchanges.c.upstream_request_id)
+
+workers = sa.Table(
+    "workers",
+    metadata,
+    sa.Column("worker_id", sa.String, primary_key=True),
+    sa.Column("segment", sa.BigInteger, nullable=False),
+    sa.Column("offset", sa.BigInteger, nullable=False),
+    sa.Column("first_segment", sa.BigInteger, nullable=False),
+    sa.Column("seen", sa.BigInteger, nullable=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("finished", sa.Boolean, nullable=False),
+    sa.Column("updated_at", sa.String, nullable=False),
+)
+"""One row per life of a relay worker: how far its spool was read (``segment``, ``offset`` in bytes), how many exchanges it saw by its own
+count, how many of them are rows of ``exchanges``. ``finished``: it is gone and its spool was read to the end, so that
+``seen = rows + sum(unmeasured.count)`` holds for it; before that the difference is what is open or not yet read."""
+
+unmeasured = sa.Table(
+    "unmeasured",
+    metadata,
+    sa.Column("worker_id", sa.String, primary_key=True),
+    sa.Column("reason", sa.String, primary_key=True),
+    sa.Column("count", sa.BigInteger, nullable=False),
+)
+"""Exchanges of a worker that have no row, by reason (``spool.REASONS``, ``recorder.accounting.RECORDER_REASONS``)."""
+
+in_flight = sa.Table(
+    "in_flight",
+    metadata,
+    sa.Column("exchange_id", sa.String, primary_key=True),
+    sa.Column("worker_id", sa.String, nullable=False),
+    sa.Column("started", sa.LargeBinary, nullable=False),
+    sa.Column("ttft", sa.Float, nullable=True),
+    sa.Column("upstream_ttft", sa.Float, nullable=True),
+)
+"""Exchanges begun and not over when the last batch was committed; ``started`` is their ``records.Started`` as msgpack."""
+
+totals = sa.Table(
+    "totals",
+    metadata,
+    sa.Column("outcome", sa.String, primary_key=True),
+    sa.Column("count", sa.BigInteger, nullable=False),
+)
+"""Rows of ``exchanges`` by outcome, kept so that nobody has to count millions of rows."""
+
+meta = sa.Table(
+    "meta",
+    metadata,
+    sa.Column("key", sa.String, primary_key=True),
+    sa.Column("value", sa.String, nullable=False),
+)
+"""Facts about the file: ``schema_version``, ``created_at``, ``created_by``."""

@@ -1,0 +1,71 @@
+"""Reading a ledger: where it is by default, and a connection that can neither create nor change it.
+
+Knows: paths and read-only SQLite connections. Must not know: what a report computes.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import urllib.parse
+from collections.abc import Mapping
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from streamgauge.errors import UsageError
+from streamgauge.sinks.ledger_table import SCHEMA_VERSION
+
+BUSY_SECONDS = 5.0
+"""How long a reader waits for a lock. In WAL mode only recovery after a crash and a checkpoint's end ever hold one."""
+
+
+def default_ledger_path(environ: Mapping[str, str] = os.environ) -> Path:
+    """``$STREAMGAUGE_LEDGER``, else ``streamgauge/ledger.db`` in the user's state directory (``$XDG_STATE_HOME`` or ``~/.local/state``)."""
+    named = environ.get("STREAMGAUGE_LEDGER")
+    if named:
+        return Path(named).expanduser()
+    state = environ.get("XDG_STATE_HOME")
+    return (Path(state) if state else Path.home() / ".local" / "state") / "streamgauge" / "ledger.db"
+
+
+def open_for_reading(path: str | Path) -> sa.Engine:
+    """An engine whose connections only read the ledger at ``path``. Dispose of it when done.
+
+    Raises ``UsageError`` (exit code 2) naming the path when there is no such file, when it is not a ledger,
+    or when a newer streamgauge wrote it. Never creates or changes a file's content.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UsageError(f"no ledger at {path}: `streamgauge serve` or `streamgauge run` creates one; name another with --ledger")
+    engine = sa.create_engine("sqlite://", creator=lambda: _connect(path), poolclass=sa.NullPool)
+    try:
+        _check(engine, path)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    options = "mode=ro"
+    if not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists():
+        # A WAL file is opened through a shared index beside it; where none can be made and none is there, nobody is writing either.
+        options += "&immutable=1"
+    uri = f"file:{urllib.parse.quote(str(path.absolute()))}?{options}"
+    return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, check_same_thread=False)
+
+
+def _check(engine: sa.Engine, path: Path) -> None:
+    try:
+        with engine.connect() as connection:
+            version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+            known = sa.inspect(connection).has_table("exchanges")
+    except sa.exc.DBAPIError as error:
+        raise UsageError(f"{path} cannot be read as a ledger: {error.orig}") from error
+    if not known:
+        raise UsageError(f"{path} is not a ledger: it has no table `exchanges`")
+    if version > SCHEMA_VERSION:
+        raise UsageError(
+            f"{path} was written by a newer streamgauge (schema {version}, this one reads up to {SCHEMA_VERSION}): upgrade streamgauge"
+        )
