@@ -302,4 +302,11 @@ class WorkerStatus(msgspec.Struct, kw_only=True, array_like=True, tag=5):
     loop_lag: float = 0.0
 
 
-SpoolRecord = Started | FirstOutput | Stalled | Ended | WorkerStatus
+class Abandoned(msgspec.Struct, array_like=True, tag=6):
+    """An exchange that had begun cannot be described: it is counted as ``unmeasured{reason}`` by whoever reads this, and gets no row."""
+
+    exchange_id: str
+    reason: str
+
+
+SpoolRecord = Started | FirstOutput | Stalled | Ended | WorkerStatus | Abandoned

@@ -1,0 +1,67 @@
+"""Names, sizes and settings of the spool's files; everything writer and reader must agree on."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from streamgauge.errors import CouldNotRun
+
+REASONS = ("spool_full", "writer_behind", "disk_full", "encode_failed", "measuring_failed", "other")
+"""Why a worker counts an exchange instead of describing it. The order is the order of the counters in the page: only append.
+
+``spool_full``: the recorder is behind and the spool has reached ``max_bytes``. ``writer_behind``: the disk is too slow.
+``disk_full``: writing fails. ``encode_failed``: a value cannot be written. ``measuring_failed``: the relay's own measuring gave up.
+"""
+
+LOCK_NAME = "lock"
+COUNTERS_NAME = "counters"
+SEGMENT_SUFFIX = ".seg"
+BEING_MADE = ".new-"
+"""Prefix of a worker's directory until its lock is held, so that no reader takes a half-made one for that of a dead worker."""
+
+
+@dataclass(frozen=True)
+class SpoolSettings:
+    """How a worker writes its spool. Sizes in bytes, times in seconds.
+
+    ``max_bytes`` bounds the segments of one worker on disk; beyond it new exchanges are only counted, those already begun are still finished.
+    ``max_backlog_bytes`` bounds what waits in memory for a slow or full disk; beyond it the same happens.
+    ``batch_seconds`` is how long a record may wait to be written together with others: what a killed worker can lose.
+    """
+
+    max_bytes: int = 1 << 30
+    segment_bytes: int = 16 << 20
+    batch_seconds: float = 0.02
+    max_backlog_bytes: int = 16 << 20
+
+
+def segment_path(directory: Path, number: int) -> Path:
+    """The file of segment ``number`` (from 1) of a worker's ``directory``."""
+    return directory / f"{number:08d}{SEGMENT_SUFFIX}"
+
+
+def segment_numbers(directory: Path) -> list[int]:
+    """Numbers of the segments in a worker's ``directory``, lowest first. Empty when there is no such directory."""
+    try:
+        names = [entry.name for entry in directory.iterdir()]
+    except FileNotFoundError:
+        return []
+    return sorted(
+        int(name[: -len(SEGMENT_SUFFIX)]) for name in names if name.endswith(SEGMENT_SUFFIX) and name[: -len(SEGMENT_SUFFIX)].isdigit()
+    )
+
+
+def prepare_directory(directory: str | Path) -> Path:
+    """Make the spool's directory (mode 0700) and see that it can be written. Raises ``CouldNotRun`` naming it where it cannot."""
+    directory = Path(directory)
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise CouldNotRun(
+            f"the spool directory {directory} cannot be made ({error.strerror}): name a directory this user may write to"
+        ) from error
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise CouldNotRun(f"the spool directory {directory} cannot be written: give this user write permission, or name another directory")
+    return directory
