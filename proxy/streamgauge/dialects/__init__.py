@@ -1,0 +1,8 @@
+"""What a provider's frames mean: one module a wire format, chosen by ``open_dialect``."""
+
+from __future__ import annotations
+
+from streamgauge.dialects.base import Dialect
+from streamgauge.dialects.table import open_dialect, read_request
+
+__all__ = ["Dialect", "open_dialect", "read_request"]
