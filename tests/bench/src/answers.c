@@ -12,7 +12,7 @@
 #define UNARY_OUTPUT_TOKENS 400
 /* What surrounds the text of a content frame (prelude, headers, JSON, stamp, CRC) and of a unary body: text fills up to the asked size. */
 #define FRAME_OVERHEAD 175
-#define UNARY_OVERHEAD 260
+#define UNARY_OVERHEAD 219
 #define MAX_SIZE 100000
 
 static uint32_t crc_table[8][256];
