@@ -213,6 +213,7 @@ def _ready(process: subprocess.Popen[bytes], admin: int, log: Path) -> bool:
 
 def _roles(root: int, port: int) -> dict[str, list[int]]:
     """The worker is who accepts a connection; the process we started is the supervisor; whoever is left keeps the records."""
+    wait_until(lambda: listens(port), "`streamgauge serve` is ready and does not listen")
     with socket.create_connection(("127.0.0.1", port), 5):
         found: list[int] = []
 
