@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tests.bench import machine, processes, report
+from tests.bench import machine, processes, profiling, report
 from tests.bench.build import CannotRun, compile_lab, ensure_packages, make_certificate
 from tests.bench.pieces import run_piece
 from tests.bench.scenarios import Scenario, full, short
@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
         "--streamgauge", type=Path, default=Path(sysconfig.get_path("scripts")) / "streamgauge", help="the program to measure"
     )
     parser.add_argument("--no-realtime", action="store_true", help="do not use the real-time class even when allowed to")
+    parser.add_argument("--profile", metavar="NAME", help="instead: where the worker's CPU goes under that scenario (perf, py-spy)")
     parser.add_argument("--save", type=Path, metavar="FILE", help="also write the result as JSON there")
     return parser
 
@@ -69,7 +70,7 @@ def _bench(options: argparse.Namespace) -> int:
     realtime = processes.realtime_allowed() and not options.no_realtime
     settings = {"realtime": realtime, "fingerprint": fingerprint(), "streamgauge": str(options.streamgauge)}
     store = Store(WORK / form, f"{settings['fingerprint']} {options.streamgauge} {realtime}")
-    if form == "short" or options.fresh:
+    if (form == "short" or options.fresh) and not options.profile:
         store.clear()
     with tempfile.TemporaryDirectory(dir=WORK) as work:
         # Ours is a light process, but it must not be on the core that is measured.
@@ -77,6 +78,9 @@ def _bench(options: argparse.Namespace) -> int:
         lab, certificate = compile_lab(WORK), make_certificate(Path(work))
         bench = Bench(lab, Path(work), certificate, (str(options.streamgauge),), realtime)
         facts = machine.facts(_interpreter(options.streamgauge))
+        if options.profile:
+            print(profiling.profile(_named(options.profile, scenarios), bench))
+            return EXIT_FINE
         _run_all(scenarios, bench, store)
     return _tell(form, facts, settings, scenarios, store, options.save)
 
@@ -93,6 +97,13 @@ def _chosen(scenarios: list[Scenario], options: argparse.Namespace) -> list[Scen
     if wanted:
         chosen = [replace(scenario, targets=tuple(t for t in scenario.targets if t in wanted)) for scenario in chosen]
     return [scenario for scenario in chosen if scenario.targets]
+
+
+def _named(name: str, scenarios: list[Scenario]) -> Scenario:
+    for scenario in scenarios:
+        if scenario.name == name:
+            return scenario
+    raise CannotRun(f"no scenario {name}; there are: {', '.join(s.name for s in scenarios)}")
 
 
 def _interpreter(program: Path) -> str:

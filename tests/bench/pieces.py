@@ -62,13 +62,13 @@ def _loaded(scenario: Scenario, bench: Bench, upstream: Upstream, running: Runni
     assert scenario.load
     sent, tokens = 0, 0
     if scenario.prelude:
-        first = _run_load(scenario.prelude, bench, running)
+        first = run_load(scenario.prelude, bench, running)
         sent, tokens = first["sent"], first["done"] * scenario.prelude.output_tokens
     before = _cpu_by_role(running)
     lag = LagSampler(upstream, running) if scenario.sampled else None
     if lag:
         lag.start()
-    load = _run_load(scenario.load, bench, running, upstream)
+    load = run_load(scenario.load, bench, running, upstream)
     left = _wait_for_recorder(running, sent + load["sent"])
     whole = {role: used - before[role] for role, used in _cpu_by_role(running).items()}
     return {
@@ -81,7 +81,8 @@ def _loaded(scenario: Scenario, bench: Bench, upstream: Upstream, running: Runni
     }
 
 
-def _run_load(load: Load, bench: Bench, running: Running, upstream: Upstream | None = None) -> Raw:
+def run_load(load: Load, bench: Bench, running: Running, upstream: Upstream | None = None) -> Raw:
+    """What the load generator printed. With ``upstream`` the fake upstream's CPU is taken too. Raises ``CannotRun``."""
     groups = dict(running.groups)
     if upstream:
         groups["upstream"] = [upstream.process.pid]

@@ -87,7 +87,7 @@ def _loads(figures: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
     rows = [["scenario", "target", *(heading for heading, _, _ in COLUMNS)]]
     for scenario, targets in figures.items():
         rows += [[scenario, name, *_cells(figure)] for name, figure in targets.items() if "cpu_us" in figure]
-    return _table(rows) if len(rows) > 1 else ""
+    return table(rows) if len(rows) > 1 else ""
 
 
 def _cells(figure: Mapping[str, float]) -> list[str]:
@@ -99,7 +99,7 @@ def _others(figures: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
     for scenario, targets in figures.items():
         for target, figure in targets.items():
             rows += [[scenario, target, label, form.format(figure[name])] for name, label, form in OTHER if name in figure]
-    return _table([["scenario", "target", "figure", "value"], *rows]) if rows else ""
+    return table([["scenario", "target", "figure", "value"], *rows]) if rows else ""
 
 
 def _goals(goals: Sequence[Mapping[str, Any]]) -> str:
@@ -107,14 +107,15 @@ def _goals(goals: Sequence[Mapping[str, Any]]) -> str:
     for goal in goals:
         value = "" if goal["value"] is None else f"{goal['value']:,.2f}" if goal["value"] < 1000 else f"{goal['value']:,.0f}"
         rows.append([goal["goal"], value, goal["limit"], goal["verdict"]])
-    return _table(rows)
+    return table(rows)
 
 
 def _remarks(title: str, by_scenario: Mapping[str, Iterable[str]]) -> str:
     return "\n".join(f"{title}  {scenario}: {one}" for scenario, all_of in by_scenario.items() for one in all_of)
 
 
-def _table(rows: Sequence[Sequence[str]]) -> str:
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as their widest cell, the first two to the left and the rest to the right."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return "\n".join(
         "  ".join(

@@ -119,6 +119,11 @@ def _streams(piece: Raw) -> bool:
     return bool(piece["load"]["later_transit"]["n"])
 
 
+def load_units(load: Raw) -> tuple[int, str]:
+    """How much work the window held, and of what: chunks for streams, calls for unary."""
+    return (load["window_chunks"], "chunk") if load["later_transit"]["n"] else (load["window_done"], "call")
+
+
 def figures(piece: Raw) -> dict[str, float]:
     """The figures of one piece that need no other piece. Times in microseconds, memory in bytes; per chunk for streams, per call for unary."""
     if "gone_ms" in piece:
@@ -140,7 +145,7 @@ def _memory_figures(piece: Raw) -> dict[str, float]:
 
 def _load_figures(piece: Raw) -> dict[str, float]:
     load, streams = piece["load"], _streams(piece)
-    units, all_units = (load["window_chunks"], load["chunks"]) if streams else (load["window_done"], load["done"])
+    units, all_units = load_units(load)[0], load["chunks"] if streams else load["done"]
     relay = load["groups"]["relay"]
     others = sum(used for role, used in piece["whole_cpu_s"].items() if role != "relay")
     cpu = 1e6 * relay["cpu_s"] / max(units, 1)
