@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from streamgauge.dialects.base import Dialect
-from streamgauge.dialects.table import open_dialect, read_request
+from streamgauge.dialects.meaning.request import read_request
+from streamgauge.dialects.table import open_dialect
 
 __all__ = ["Dialect", "open_dialect", "read_request"]

@@ -14,6 +14,7 @@ import msgspec
 
 from streamgauge.errors import Undecodable
 from streamgauge.framing.body import BoundedBody
+from streamgauge.framing.sse import SseDecoder, SseFrame
 from streamgauge.records import Fault, StreamEvent
 
 Events = Sequence[StreamEvent]
@@ -142,6 +143,18 @@ class StreamDialect(ABC, Generic[F]):
         if not self._faulted and self._cut():
             events.append(TRUNCATED)
         return events
+
+
+class SseDialect(StreamDialect[SseFrame]):
+    """A stream of server-sent events. Behind its end marker nothing is missed, not even half an event."""
+
+    __slots__ = ()
+
+    def __init__(self, opening: Events = NOTHING) -> None:
+        super().__init__(SseDecoder(), opening)
+
+    def _cut(self) -> bool:
+        return not self._over
 
 
 class WholeBody(ABC):

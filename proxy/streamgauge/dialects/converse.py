@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from streamgauge.dialects.base import NOTHING, Events, StreamDialect, WholeBody, decoded
-from streamgauge.dialects.meaning.converse import (
+from streamgauge.dialects.meaning.converse_events import (
     Account,
     DeltaEvent,
     StartEvent,

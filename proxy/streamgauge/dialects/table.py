@@ -6,20 +6,34 @@ The only module that knows all dialects; they do not know each other.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
+from streamgauge.dialects.anthropic import Anthropic, AnthropicStream
 from streamgauge.dialects.base import Dialect, Events
 from streamgauge.dialects.converse import Converse, ConverseStream
 from streamgauge.dialects.failed import Failed
+from streamgauge.dialects.invoke_model import InvokeModel, InvokeModelStream
 from streamgauge.dialects.meaning.counts import head_facts
 from streamgauge.dialects.opaque import Opaque
-from streamgauge.records import Operation, RequestFacts
+from streamgauge.dialects.openai_chat import OpenAiChat, OpenAiChatStream
+from streamgauge.dialects.sagemaker import SageMaker, SageMakerStream
+from streamgauge.records import Operation
 
 EVENT_STREAM = "application/vnd.amazon.eventstream"
 JSON = "application/json"
+SSE = "text/event-stream"
 
 _READERS: dict[tuple[str, str], Callable[[Events], Dialect]] = {
+    ("anthropic", JSON): Anthropic,
+    ("anthropic", SSE): AnthropicStream,
     ("converse", JSON): Converse,
     ("converse_stream", EVENT_STREAM): ConverseStream,
+    ("invoke", JSON): InvokeModel,
+    ("invoke_stream", EVENT_STREAM): InvokeModelStream,
+    ("openai_chat", JSON): OpenAiChat,
+    ("openai_chat", SSE): OpenAiChatStream,
+    ("sagemaker", JSON): SageMaker,
+    ("sagemaker_stream", EVENT_STREAM): SageMakerStream,
 }
 
 
@@ -31,8 +45,10 @@ def open_dialect(operation: Operation, status: int, content_type: str | None, he
     opening = head_facts(headers)
     if status >= 400:
         return Failed(status, headers, opening)
-    media_type = (content_type or "").partition(";")[0].strip().lower()
+    media_type = _media_type(content_type)
     reader = _READERS.get((operation.dialect, media_type))
+    if reader is SageMakerStream:
+        reader = partial(SageMakerStream, inner_type=_media_type(headers.get("x-amzn-sagemaker-content-type")))
     if reader is None:
         return Opaque(opening)
     if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
@@ -40,6 +56,5 @@ def open_dialect(operation: Operation, status: int, content_type: str | None, he
     return reader(opening)
 
 
-def read_request(operation: Operation, body: bytes, headers: Mapping[str, str]) -> RequestFacts:
-    """Read what a request says about itself. Never raises."""
-    return RequestFacts(model=operation.model, streaming=operation.streaming)
+def _media_type(value: str | None) -> str:
+    return (value or "").partition(";")[0].strip().lower()

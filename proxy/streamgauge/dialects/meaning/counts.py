@@ -18,9 +18,14 @@ MAX_COUNT = 2**48
 """Far above any bill, far below what a ledger column or a sum of many could not hold."""
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_COUNT)]
+Word = Annotated[str, msgspec.Meta(max_length=256)]
+"""A stop reason, a tier: short words, written into each row as the provider spells them."""
+Name = Annotated[str, msgspec.Meta(max_length=2048)]
+"""A model's name or ARN; AWS allows 2,048 characters."""
 Milliseconds = Annotated[float, msgspec.Meta(ge=0, le=MAX_COUNT)]
 
 _CODE = re.compile(r"[A-Za-z0-9_]{1,64}")
+_WORD = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 OTHER = "_OTHER"
 """The error type of a code that is no code; the spelling is OpenTelemetry's for values outside the known ones."""
 
@@ -81,7 +86,7 @@ def head_facts(headers: Mapping[str, str]) -> tuple[StreamEvent, ...]:
         service_tier=_word(headers.get(f"{_BEDROCK}service-tier")),
         latency_mode=_word(headers.get(f"{_BEDROCK}performanceconfig-latency")),
         provider_latency=seconds(_number(headers.get(f"{_BEDROCK}invocation-latency"))),
-        variant=headers.get("x-amzn-invoked-production-variant") or None,
+        variant=_word(headers.get("x-amzn-invoked-production-variant")),
     )
     if served != Served():
         events.append(served)
@@ -89,11 +94,11 @@ def head_facts(headers: Mapping[str, str]) -> tuple[StreamEvent, ...]:
 
 
 def _number(text: str | None) -> int | None:
-    # isdecimal alone takes digits of other scripts; 15 digits stay below MAX_COUNT's order.
+    # isdecimal alone takes the digits of other scripts; 14 of them stay below MAX_COUNT.
     if text is None or len(text) > 14 or not (text.isascii() and text.isdecimal()):
         return None
     return int(text)
 
 
 def _word(text: str | None) -> str | None:
-    return text if text and _CODE.fullmatch(text) else None
+    return text if text and _WORD.fullmatch(text) else None

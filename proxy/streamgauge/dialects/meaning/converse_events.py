@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from streamgauge.dialects.meaning.counts import Count, Milliseconds, seconds, usage_besides_cache
+from streamgauge.dialects.meaning.counts import Count, Milliseconds, Name, Word, seconds, usage_besides_cache
 from streamgauge.records import REASONING, TOOL, VISIBLE, Served, StreamEvent, Usage, UsageReported
 
 _NOTHING: tuple[StreamEvent, ...] = ()
@@ -57,7 +57,7 @@ class StartEvent(msgspec.Struct):
 class StopEvent(msgspec.Struct):
     """messageStop."""
 
-    stopReason: str | None = None  # noqa: N815
+    stopReason: Word | None = None  # noqa: N815
 
 
 def delta_output(event: DeltaEvent) -> tuple[StreamEvent, ...]:
@@ -82,7 +82,7 @@ def start_output(event: StartEvent) -> tuple[StreamEvent, ...]:
 class CacheDetail(msgspec.Struct):
     """Tokens written to the cache with one lifetime."""
 
-    ttl: str | None = None
+    ttl: Word | None = None
     inputTokens: Count | None = None  # noqa: N815
 
 
@@ -116,19 +116,19 @@ class Metrics(msgspec.Struct):
 class PerformanceConfig(msgspec.Struct):
     """Whether latency was optimised."""
 
-    latency: str | None = None
+    latency: Word | None = None
 
 
 class ServiceTier(msgspec.Struct):
     """The tier that served."""
 
-    type: str | None = None
+    type: Word | None = None
 
 
 class PromptRouter(msgspec.Struct):
     """A router's choice."""
 
-    invokedModelId: str | None = None  # noqa: N815
+    invokedModelId: Name | None = None  # noqa: N815
 
 
 class Trace(msgspec.Struct):
@@ -140,7 +140,7 @@ class Trace(msgspec.Struct):
 class Account(msgspec.Struct):
     """What a whole answer and a stream's ``metadata`` event have in common, plus a whole answer's stop reason."""
 
-    stopReason: str | None = None  # noqa: N815
+    stopReason: Word | None = None  # noqa: N815
     usage: ConverseUsage | None = None
     metrics: Metrics | None = None
     trace: Trace | None = None

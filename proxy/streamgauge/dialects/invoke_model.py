@@ -1,0 +1,144 @@
+"""InvokeModel and InvokeModelWithResponseStream of Amazon Bedrock: the model family's own JSON, in event-stream chunks or whole.
+
+The family is told from the first chunk, not from the model's id, which may be an ARN that does not name it. Claude and Nova are
+understood fully; of the others generated text, the reason to stop and Bedrock's own metrics. A stream is complete with its
+family's end marker; one that nothing was understood of cannot be called cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import msgspec
+
+from streamgauge.dialects.base import NOTHING, Events, StreamDialect, WholeBody, decoded, understood
+from streamgauge.dialects.meaning.claude import ClaudeMessage, ClaudeStream
+from streamgauge.dialects.meaning.converse_events import (
+    Account,
+    DeltaEvent,
+    StartEvent,
+    StopEvent,
+    account_events,
+    delta_output,
+    start_output,
+)
+from streamgauge.dialects.meaning.counts import exception_name
+from streamgauge.dialects.meaning.generated_text import GeneratedTextStream, read_answer
+from streamgauge.dialects.meaning.invocation_metrics import KEY, metrics_events
+from streamgauge.framing.eventstream import EventStreamDecoder, Frame
+from streamgauge.records import Finished
+
+
+class _Chunk(msgspec.Struct):
+    """The payload of a ``chunk`` event: base64 in JSON, padded by a member of random length that is not read."""
+
+    data: bytes = msgspec.field(name="bytes", default=b"")
+
+
+class _Family(msgspec.Struct):
+    """What the first chunk, or a whole answer, says about its family."""
+
+    type: str | None = None
+    messageStart: dict[str, Any] | None = None  # noqa: N815 - the provider's spelling
+    contentBlockDelta: dict[str, Any] | None = None  # noqa: N815
+    stopReason: str | None = None  # noqa: N815
+
+
+class _NovaEvent(msgspec.Struct):
+    """One of ConverseStream's events, named by its key."""
+
+    contentBlockDelta: DeltaEvent | None = None  # noqa: N815
+    contentBlockStart: StartEvent | None = None  # noqa: N815
+    messageStop: StopEvent | None = None  # noqa: N815
+    metadata: Account | None = None
+
+
+_chunk = msgspec.json.Decoder(_Chunk)
+_family = msgspec.json.Decoder(_Family)
+_nova = msgspec.json.Decoder(_NovaEvent)
+_claude_message = msgspec.json.Decoder(ClaudeMessage)
+_account = msgspec.json.Decoder(Account)
+
+_CLAUDE_BEGINS = ("message_start", "content_block_start", "content_block_delta", "ping", "error")
+
+
+class _Reader(Protocol):
+    over: bool
+
+    def read(self, payload: bytes) -> Events: ...
+
+
+class _NovaStream:
+    __slots__ = ("over",)
+
+    def __init__(self) -> None:
+        self.over = False
+
+    def read(self, payload: bytes) -> Events:
+        event = decoded(_nova, payload)
+        if event.contentBlockDelta is not None:
+            return delta_output(event.contentBlockDelta)
+        if event.contentBlockStart is not None:
+            return start_output(event.contentBlockStart)
+        if event.messageStop is not None:
+            self.over = True
+            return (Finished(event.messageStop.stopReason),)
+        return account_events(event.metadata) if event.metadata is not None else NOTHING
+
+
+def _reader(payload: bytes) -> _Reader:
+    family = understood(_family, payload)
+    make: Callable[[], _Reader] = GeneratedTextStream
+    if family is not None and family.type in _CLAUDE_BEGINS:
+        make = ClaudeStream
+    elif family is not None and (family.messageStart is not None or family.contentBlockDelta is not None):
+        make = _NovaStream
+    return make()
+
+
+class InvokeModelStream(StreamDialect[Frame]):
+    """The chunks of one InvokeModelWithResponseStream response."""
+
+    __slots__ = ("_reader",)
+
+    def __init__(self, opening: Events = NOTHING) -> None:
+        super().__init__(EventStreamDecoder(), opening)
+        self._reader: _Reader | None = None
+
+    def _read(self, frame: Frame) -> Events:
+        (kind, name, _), payload = frame
+        if kind != "event":
+            return NOTHING if kind is None else self._fault(exception_name(name))
+        if name != "chunk":
+            return NOTHING
+        data = decoded(_chunk, payload).data
+        if self._reader is None:
+            self._reader = _reader(data)
+        events = self._reader.read(data)
+        if KEY not in data:
+            return events
+        metrics = metrics_events(data)
+        self._over = self._over or bool(metrics)
+        return [*events, *metrics]
+
+    def _cut(self) -> bool:
+        if not self._decoder.close() or self._reader is None:
+            return True
+        if isinstance(self._reader, GeneratedTextStream):
+            return self._reader.known and not (self._reader.over or self._over)
+        return not self._reader.over
+
+
+class InvokeModel(WholeBody):
+    """One InvokeModel answer."""
+
+    __slots__ = ()
+
+    def _read(self, body: bytes) -> Events:
+        family = understood(_family, body)
+        if family is not None and family.type == "message":
+            return decoded(_claude_message, body).events()
+        if family is not None and family.stopReason is not None:
+            return (*account_events(decoded(_account, body)), Finished(family.stopReason))
+        return read_answer(body)
