@@ -1,0 +1,39 @@
+"""The command line: one line per command. Commands import what they need when they run, so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from streamgauge import __version__
+from streamgauge.cli import exchanges, report
+
+app = typer.Typer(
+    name="streamgauge",
+    help="A stream gauge for LLM traffic: stands between applications and Amazon Bedrock or SageMaker, changes no byte, and measures every exchange.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+reports = typer.Typer(help="Reports from the ledger.", no_args_is_help=True)
+rows = typer.Typer(invoke_without_command=True)
+
+app.add_typer(rows, name="exchanges", callback=exchanges.exchanges)
+rows.command("show")(exchanges.show)
+app.add_typer(reports, name="report")
+reports.command("latency", epilog=report.LATENCY_FIGURES)(report.latency)
+reports.command("errors")(report.errors)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"streamgauge {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")] = False,
+) -> None:
+    """Options before the command."""

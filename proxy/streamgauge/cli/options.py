@@ -1,0 +1,53 @@
+"""Options that several commands share, each with one spelling and one help text."""
+
+from __future__ import annotations
+
+import enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streamgauge.reports.dimensions import DIMENSIONS
+
+Since = Annotated[
+    str | None,
+    typer.Option("--since", metavar="WHEN", help="From then on: 30m, 24h, 7d, 2026-11-25 or an RFC 3339 time (UTC without a zone)."),
+]
+Until = Annotated[str | None, typer.Option("--until", metavar="WHEN", help="Before then; written like --since.")]
+By = Annotated[str | None, typer.Option("--by", metavar="DIM,DIM", help=f"Group by any of: {', '.join(DIMENSIONS)}.")]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--where", metavar="K=V", help="Only rows where column k is v; also k!=v, k>=n, k<n, and k= for absent. Repeatable, all must hold."
+    ),
+]
+LedgerPath = Annotated[
+    Path | None,
+    typer.Option("--ledger", metavar="PATH", help="The ledger to read. Default: $STREAMGAUGE_LEDGER, else the user's state directory."),
+]
+
+
+class ReportFormat(enum.StrEnum):
+    """What a report can be written as."""
+
+    table = "table"
+    json = "json"
+    jsonl = "jsonl"
+    csv = "csv"
+    md = "md"
+
+
+class ListFormat(enum.StrEnum):
+    """What rows can be written as."""
+
+    table = "table"
+    jsonl = "jsonl"
+    csv = "csv"
+
+
+class ShowFormat(enum.StrEnum):
+    """What one exchange can be written as."""
+
+    table = "table"
+    json = "json"

@@ -1,0 +1,66 @@
+"""Toward the person: a terminal with colours and a width, or a pipe that gets plain text."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from streamgauge.reports.bars import Ink, ink
+from streamgauge.reports.table import Line
+
+PATIENCE = 2.0
+"""Seconds after which somebody who waits wants to know that something happens."""
+
+_STYLES = {"title": "bold", "heading": "bold cyan", "rule": "dim", "key": "bold", "row": "", "note": "dim", "blank": ""}
+
+
+class Screen:
+    """Standard output. ``width`` is the terminal's, ``None`` for a pipe or a file."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+
+        self._console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+        self.terminal = sys.stdout.isatty()
+        self.width = self._console.width if self.terminal else None
+        self.chars: Ink = ink(sys.stdout.encoding)
+
+    def show(self, lines: Iterable[Line]) -> None:
+        """Lines in the colours of their styles; without any in a pipe, or where NO_COLOR asks for none."""
+        for line in lines:
+            if self.terminal:
+                self._console.print(line.text, style=_STYLES[line.style])
+            else:
+                print(line.text)
+
+
+def write(texts: Iterable[str]) -> None:
+    """Lines as they are."""
+    for text in texts:
+        print(text)
+
+
+def watched(rows: Iterable[Any], every: int = 5_000) -> Iterator[Any]:
+    """The rows, with their count on standard error when it takes longer than two seconds."""
+    begun = shown = time.monotonic()
+    count = 0
+    try:
+        for count, row in enumerate(rows, 1):
+            if count % every == 0 and (now := time.monotonic()) - begun > PATIENCE and now - shown > PATIENCE / 4:
+                shown = now
+                _tell(f"read {count:,} exchanges")
+            yield row
+    finally:
+        if shown != begun and sys.stderr.isatty():
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def _tell(text: str) -> None:
+    with contextlib.suppress(OSError):
+        if sys.stderr.isatty():
+            print(f"\r{text}\x1b[K", end="", file=sys.stderr, flush=True)
+        else:
+            print(f"streamgauge: {text}", file=sys.stderr, flush=True)
