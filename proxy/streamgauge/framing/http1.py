@@ -58,11 +58,12 @@ class ResponseScanner:
     """Feed the connection's bytes; read ``head``, ``done`` and ``consumed`` after each feed.
 
     ``feed`` returns the body bytes found, chunk framing removed, in order. ``consumed`` is how many bytes of the last fed data belong to
-    this response (fewer than fed only when ``done``). ``interims`` holds raw 1xx heads found by the last feed.
+    this response (fewer than fed only when ``done``). ``interims`` holds raw 1xx heads found by the last feed; ``body_start`` is where
+    the body begins in the data that completed the head.
     Raises ``BadResponse``; after that the object must not be fed again.
     """
 
-    __slots__ = ("_buffer", "_expects_body", "_interims_seen", "_remaining", "_state", "_trailer_bytes", "consumed", "head", "interims")
+    __slots__ = ("_buffer", "_expects_body", "_interims_seen", "_remaining", "_state", "_trailer_bytes", "body_start", "consumed", "head", "interims")
 
     def __init__(self, *, expects_body: bool = True) -> None:
         """``expects_body`` is false for answers to HEAD."""
@@ -75,6 +76,7 @@ class ResponseScanner:
         self.head: ResponseHead | None = None
         self.interims: tuple[bytes, ...] = ()
         self.consumed = 0
+        self.body_start = 0
 
     @property
     def done(self) -> bool:
@@ -97,6 +99,7 @@ class ResponseScanner:
             if start < 0:
                 self.consumed = len(data)
                 return []
+            self.body_start = start
             return self._feed_body(data, start)
         self.interims = ()
         return self._feed_body(data, 0)

@@ -1,0 +1,177 @@
+"""One exchange while it is under way: what the upstream's and the application's callbacks act on.
+
+Decisions that need no waiting are made here, in the callbacks; the walk (``walk.py``) only awaits ``done``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from streamgauge.dialects import open_dialect
+from streamgauge.measure.observation import Observation
+from streamgauge.measure.outcome import CLIENT_CANCELLED, Verdict, of_break, of_response
+from streamgauge.records import Measurement, Operation
+from streamgauge.relay.heads import response_head
+
+if TYPE_CHECKING:
+    from streamgauge.framing.http1 import ResponseHead
+
+
+class Writer(Protocol):
+    """The part of a transport towards the application that an exchange uses."""
+
+    def write(self, data: bytes) -> None:
+        """Send bytes."""
+
+    def abort(self) -> None:
+        """Break the connection, so that the application sees a broken answer as broken."""
+
+
+class Upstream(Protocol):
+    """The part of an upstream connection that an exchange uses."""
+
+    def pause(self) -> None:
+        """Stop reading."""
+
+    def resume(self) -> None:
+        """Read again."""
+
+    def abort(self) -> None:
+        """Break the connection."""
+
+
+class Exchange:
+    """State of one exchange. ``done`` resolves once, when nothing more will come from the upstream or the application has gone."""
+
+    __slots__ = (
+        "continued",
+        "done",
+        "first_output",
+        "http_1_0",
+        "keep_alive",
+        "last_read_at",
+        "measurement",
+        "observation",
+        "operation",
+        "replied",
+        "resigned",
+        "silence_told",
+        "status",
+        "transport",
+        "upstream",
+        "upstream_error",
+        "verdict",
+    )
+
+    def __init__(
+        self,
+        done: asyncio.Future[None],
+        transport: Writer,
+        operation: Operation,
+        observation: Observation,
+        measurement: Measurement,
+        first_output: Callable[[Exchange], None],
+        *,
+        http_1_0: bool,
+    ) -> None:
+        self.done = done
+        self.transport = transport
+        self.operation = operation
+        self.observation = observation
+        self.measurement = measurement
+        self.first_output = first_output
+        self.http_1_0 = http_1_0
+        self.keep_alive = True
+        self.continued = False
+        self.resigned = False
+        self.replied = False
+        self.status: int | None = None
+        self.upstream: Upstream | None = None
+        self.upstream_error: str | None = None
+        self.verdict: Verdict | None = None
+        self.last_read_at = 0
+        self.silence_told: int | None = None
+
+    def interims(self, heads: tuple[bytes, ...]) -> None:
+        """1xx heads from the upstream. HTTP/1.0 knows none; a 100 that we gave already is not given twice."""
+        for raw in heads:
+            if not self.http_1_0 and not (self.continued and raw[9:12] == b"100"):
+                self.transport.write(raw)
+
+    def begin(self, head: ResponseHead, *, ends_with_connection: bool, at: int) -> bytes:
+        """The response head came: choose the dialect; return the head's bytes for the application."""
+        self.status = head.status
+        headers = head.lowered()
+        m = self.measurement
+        m.http_status = head.status
+        m.upstream_request_id = _request_id(headers)
+        m.variant = headers.get("x-amzn-invoked-production-variant", m.variant)
+        content_type = headers.get("content-type")
+        if self.observation.streaming is None:
+            self.observation.streaming = content_type is not None and "event-stream" in content_type
+        if head.status >= 400 or (content_type is not None and content_type.startswith("application/json")):
+            # The answer decides: an error, or one JSON document, is no stream, whatever was asked for.
+            self.observation.streaming = False
+        self.observation.answered(open_dialect(self.operation, head.status, content_type, headers), at)
+        unchunk = self.http_1_0 and b"chunked" in headers.get("transfer-encoding", "").encode()
+        if ends_with_connection or unchunk:
+            self.keep_alive = False
+        self.replied = True
+        return response_head(head, chunked_for_1_0=unchunk)
+
+    def complete(self, at: int) -> None:
+        """The response ended as it should."""
+        if self.verdict is not None or self.status is None:
+            return
+        observation = self.observation
+        observation.points.last_byte = at
+        fault = observation.end_of_body()
+        self._over(of_response(self.status, fault, streaming=bool(observation.streaming), resigned=self.resigned))
+
+    def upstream_broke(self, error_type: str, at: int) -> None:
+        """The upstream failed. Before the head the walk still can reply; after it the application's connection breaks as well."""
+        if self.verdict is not None:
+            return
+        self.observation.points.last_byte = at
+        self.upstream_error = error_type
+        if self.upstream is not None:
+            self.upstream.abort()
+        if self.replied:
+            self.keep_alive = False
+            self.transport.abort()
+        self._over(of_break(error_type, streaming=self.replied and bool(self.observation.streaming)))
+
+    def downstream_lost(self, at: int) -> None:
+        """The application went away: the provider shall see what it would see without us."""
+        if self.verdict is not None:
+            return
+        self.keep_alive = False
+        self.observation.points.last_byte = at
+        if self.upstream is not None:
+            self.upstream.abort()
+        self._over(CLIENT_CANCELLED)
+
+    def pause(self, at: int) -> None:
+        """The application does not keep up."""
+        self.observation.paused(at)
+        if self.upstream is not None:
+            self.upstream.pause()
+
+    def resume(self, at: int) -> None:
+        """The application has caught up."""
+        self.observation.resumed(at)
+        if self.upstream is not None:
+            self.upstream.resume()
+
+    def _over(self, verdict: Verdict) -> None:
+        self.verdict = verdict
+        self.upstream = None
+        if not self.done.done():
+            self.done.set_result(None)
+
+
+def _request_id(headers: dict[str, str]) -> str | None:
+    value = headers.get("x-amzn-requestid") or headers.get("x-request-id") or headers.get("request-id")
+    return value[:128] if value else None

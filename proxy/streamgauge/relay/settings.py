@@ -1,0 +1,38 @@
+"""Settings of the relay, with the reason of each default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class RelaySettings:
+    """How the relay treats connections. Seconds and bytes.
+
+    ``signing``: ``auto`` re-signs only what was signed for the proxy's own host; ``passthrough`` never signs; ``resign`` always does.
+    ``read_timeout``: how long the upstream may keep silent. An hour: a model may think for minutes, and we never give up before the caller.
+    ``connect_timeout``: name, TCP and TLS together. ``body_timeout``: silence in the middle of a request body.
+    ``downstream_buffer``: bytes of one answer held for a slow application before reading from the upstream stops. 256 KiB holds a long chat
+    answer whole, so that a slow reader does not disturb its timing.
+    ``keepalive``: idle application connections. Longer than the 350 s of AWS load balancers, which should close first.
+    ``upstream_idle``: idle upstream connections are closed after this. Below the 60 s at which AWS front ends close theirs, so that a request
+    seldom meets a connection that is about to go.
+    ``upstream_age``: no new request on older connections, so that a change of address is followed.
+    ``dns_age``: how long a name's addresses are used without asking again.
+    ``fast_path``: false sends everything through ``aiohttp.ClientSession``: slower, for comparison and as a way out.
+    """
+
+    signing: str = "auto"
+    max_request_bytes: int = 32 << 20
+    downstream_buffer: int = 256 << 10
+    read_timeout: float = 3600.0
+    connect_timeout: float = 10.0
+    body_timeout: float = 60.0
+    keepalive: float = 400.0
+    upstream_idle: float = 50.0
+    upstream_idle_connections: int = 1024
+    upstream_age: float = 300.0
+    dns_age: float = 30.0
+    ca_file: str | None = None
+    fast_path: bool = True
+    site: str | None = None

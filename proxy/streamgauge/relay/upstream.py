@@ -1,0 +1,161 @@
+"""One connection to an upstream: raw bytes through, a scanner that finds head and end, one exchange at a time.
+
+``data_received`` is the product's hottest function: it runs once per chunk of every stream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from time import perf_counter_ns
+from typing import TYPE_CHECKING
+
+from streamgauge.errors import BadResponse
+from streamgauge.framing.http1 import ResponseScanner
+from streamgauge.relay.heads import keeps_alive
+
+if TYPE_CHECKING:
+    from streamgauge.relay.exchange import Exchange
+    from streamgauge.relay.pool import Key, Pool
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """A connection of the pool. Idle while ``exchange`` is ``None``; bytes that arrive then end it."""
+
+    __slots__ = ("_pool", "_scanner", "_watch", "closed", "exchange", "idle_since", "key", "made_at", "transport")
+
+    def __init__(self, pool: Pool, key: Key) -> None:
+        self._pool = pool
+        self._watch = pool.watch
+        self._scanner = _IDLE
+        self.key = key
+        self.exchange: Exchange | None = None
+        self.closed = False
+        self.made_at = self.idle_since = perf_counter_ns()
+        self.transport: asyncio.Transport = _NO_TRANSPORT
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """asyncio callback."""
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def send(self, exchange: Exchange, head: bytes, body: bytes, *, expects_body: bool) -> None:
+        """Send one request whole; its answer goes to ``exchange``."""
+        self._scanner = ResponseScanner(expects_body=expects_body)
+        self.exchange = exchange
+        exchange.upstream = self
+        exchange.last_read_at = perf_counter_ns()
+        # One write for a small request: one segment on the wire. A large body is not copied for that.
+        if len(body) <= 65_536:
+            self.transport.write(head + body)
+        else:
+            self.transport.write(head)
+            self.transport.write(body)
+
+    def data_received(self, data: bytes) -> None:
+        """asyncio callback: forward, then measure."""
+        at = perf_counter_ns()
+        exchange = self.exchange
+        if exchange is None:
+            self.abort()
+            return
+        exchange.last_read_at = at
+        scanner = self._scanner
+        had_head = scanner.head is not None
+        try:
+            bodies = scanner.feed(data)
+        except BadResponse as error:
+            self._broke(error.error_type, at)
+            return
+        observation = exchange.observation
+        observation.chunks += 1
+        if had_head:
+            if exchange.http_1_0:
+                exchange.transport.write(b"".join(bodies))
+            elif scanner.consumed == len(data):
+                exchange.transport.write(data)
+            else:
+                exchange.transport.write(data[: scanner.consumed])
+        elif not self._begin(exchange, scanner, data, bodies, at):
+            return
+        if bodies:
+            if observation.points.forwarded is None:
+                observation.points.forwarded = perf_counter_ns()
+            for body in bodies:
+                if observation.feed(body, at, self._watch.blocked_ns):
+                    exchange.first_output(exchange)
+        if scanner.done:
+            self._done(exchange, scanner, len(data), at)
+
+    def _begin(self, exchange: Exchange, scanner: ResponseScanner, data: bytes, bodies: list[bytes], at: int) -> bool:
+        """Forward what came up to the head's end and the body after it. False while the head is incomplete."""
+        if scanner.interims:
+            exchange.interims(scanner.interims)
+        if scanner.head is None:
+            return False
+        head = exchange.begin(scanner.head, ends_with_connection=scanner.ends_with_connection, at=at)
+        rest = b"".join(bodies) if exchange.http_1_0 else data[scanner.body_start : scanner.consumed]
+        exchange.transport.write(head + rest)
+        return True
+
+    def _done(self, exchange: Exchange, scanner: ResponseScanner, fed: int, at: int) -> None:
+        self.exchange = None
+        exchange.complete(at)
+        head = scanner.head
+        self._scanner = _IDLE
+        # Bytes behind the end belong to no request: such a connection is not used again.
+        if head is not None and keeps_alive(head) and scanner.consumed == fed and not self.closed:
+            self.transport.resume_reading()
+            self._pool.give_back(self, at)
+        else:
+            self.close()
+
+    def eof_received(self) -> None:
+        """asyncio callback: the connection closes itself then."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """asyncio callback."""
+        self.closed = True
+        exchange = self.exchange
+        if exchange is None:
+            self._pool.lost(self)
+            return
+        at = perf_counter_ns()
+        if exc is None and self._scanner.ends_with_connection:
+            self.exchange = None
+            exchange.complete(at)
+        else:
+            self._broke("upstream_reset", at)
+
+    def _broke(self, error_type: str, at: int) -> None:
+        exchange, self.exchange = self.exchange, None
+        if exchange is not None:
+            exchange.upstream_broke(error_type, at)
+        self.abort()
+
+    def pause(self) -> None:
+        """Stop reading; TCP makes the upstream wait."""
+        if not self.closed:
+            self.transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read again."""
+        if not self.closed:
+            self.transport.resume_reading()
+
+    def abort(self) -> None:
+        """Break the connection at once."""
+        self.exchange = None
+        if not self.closed:
+            self.closed = True
+            self.transport.abort()
+
+    def close(self) -> None:
+        """Close an idle connection."""
+        self.exchange = None
+        if not self.closed:
+            self.closed = True
+            self.transport.close()
+
+
+_IDLE = ResponseScanner()
+_NO_TRANSPORT = asyncio.Transport()
