@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class UpstreamConnection(asyncio.Protocol):
     """A connection of the pool. Idle while ``exchange`` is ``None``; bytes that arrive then end it."""
 
-    __slots__ = ("_pool", "_scanner", "_watch", "closed", "exchange", "idle_since", "key", "made_at", "transport")
+    __slots__ = ("_paused", "_pool", "_scanner", "_watch", "closed", "exchange", "idle_since", "key", "made_at", "transport")
 
     def __init__(self, pool: Pool, key: Key) -> None:
         self._pool = pool
@@ -30,6 +30,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.key = key
         self.exchange: Exchange | None = None
         self.closed = False
+        self._paused = False
         self.made_at = self.idle_since = perf_counter_ns()
         self.transport: asyncio.Transport = _NO_TRANSPORT
 
@@ -104,7 +105,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._scanner = _IDLE
         # Bytes behind the end belong to no request: such a connection is not used again.
         if head is not None and keeps_alive(head) and scanner.consumed == fed and not self.closed:
-            self.transport.resume_reading()
+            self.resume()
             self._pool.give_back(self, at)
         else:
             self.close()
@@ -134,12 +135,14 @@ class UpstreamConnection(asyncio.Protocol):
 
     def pause(self) -> None:
         """Stop reading; TCP makes the upstream wait."""
-        if not self.closed:
+        if not self.closed and not self._paused:
+            self._paused = True
             self.transport.pause_reading()
 
     def resume(self) -> None:
         """Read again."""
-        if not self.closed:
+        if self._paused and not self.closed:
+            self._paused = False
             self.transport.resume_reading()
 
     def abort(self) -> None:

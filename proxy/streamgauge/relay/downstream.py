@@ -1,0 +1,190 @@
+"""The application's side: aiohttp's low-level server with its own loop over the requests of a connection.
+
+aiohttp parses requests (llhttp) and reads bodies; answers do not go through its response classes but straight to the transport.
+That uses parts of ``RequestHandler`` that aiohttp does not promise to keep: its version is pinned in ``pyproject.toml``, and the tests
+of this module fail loudly where one of them changes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Protocol
+
+from aiohttp import web
+from aiohttp.http_parser import RawRequestMessage
+from aiohttp.streams import StreamReader
+from aiohttp.web_protocol import RequestHandler, _ErrInfo
+
+from streamgauge.relay.settings import RelaySettings
+
+if TYPE_CHECKING:
+    from streamgauge.relay.exchange import Exchange
+
+MAX_LINE = 32_768
+"""Request target: a model ARN of 2,048 characters, percent-encoded, is 6 KiB; twice what AWS accepts in a head is enough."""
+
+MAX_FIELD = 65_536
+"""One header: ``X-Amzn-Bedrock-Request-Metadata`` may have 8,500 bytes and a session token several thousand."""
+
+MAX_HEADERS = 256
+"""Twice aiohttp's own default; SDKs send about twenty."""
+
+_log = logging.getLogger("streamgauge.relay")
+_quiet = logging.getLogger("streamgauge.relay.aiohttp")
+_quiet.disabled = True
+"""aiohttp logs a malformed request with its bytes, which may be a prompt: nothing it says goes anywhere."""
+
+
+class Relay(Protocol):
+    """What a connection asks of the relay."""
+
+    settings: RelaySettings
+
+    def walk(self, connection: Downstream, message: RawRequestMessage, body: StreamReader, head_at: int) -> Awaitable[bool]:
+        """Serve one request; whether the connection may serve another."""
+
+    def malformed(self, connection: Downstream, at: int) -> None:
+        """A request that cannot be parsed: reply 400 and record a rejected exchange."""
+
+
+class Downstream(RequestHandler):  # type: ignore[type-arg,unused-ignore]
+    """One connection of an application."""
+
+    __slots__ = ("_head_at", "_relay", "exchange", "serving")
+
+    def __init__(self, manager: web.Server, relay: Relay, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(
+            manager,
+            loop=loop,
+            keepalive_timeout=relay.settings.keepalive,
+            access_log=None,  # type: ignore[arg-type]
+            logger=_quiet,
+            max_line_size=MAX_LINE,
+            max_field_size=MAX_FIELD,
+            max_headers=MAX_HEADERS,
+            auto_decompress=False,
+            lingering_time=0,
+        )
+        self._relay = relay
+        self._head_at = 0
+        self.exchange: Exchange | None = None
+        self.serving = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """asyncio callback."""
+        super().connection_made(transport)
+        assert self.transport is not None
+        self.transport.set_write_buffer_limits(high=self._relay.settings.downstream_buffer)
+
+    def data_received(self, data: bytes) -> None:
+        """asyncio callback: the moment a request's head was read is the start of what the user feels."""
+        if not self.serving:
+            self._head_at = perf_counter_ns()
+        super().data_received(data)
+
+    def pause_writing(self) -> None:
+        """asyncio callback: the application reads too slowly."""
+        super().pause_writing()
+        if self.exchange is not None:
+            self.exchange.pause(perf_counter_ns())
+
+    def resume_writing(self) -> None:
+        """asyncio callback."""
+        super().resume_writing()
+        if self.exchange is not None:
+            self.exchange.resume(perf_counter_ns())
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """asyncio callback: the upstream must hear of it at once."""
+        exchange = self.exchange
+        if exchange is not None:
+            exchange.downstream_lost(perf_counter_ns())
+        super().connection_lost(exc)
+
+    async def drained(self, timeout: float) -> None:
+        """Wait until the kernel has taken every byte, or the connection is gone. Raises ``TimeoutError``."""
+        transport = self.transport
+        if transport is None or not transport.get_write_buffer_size():
+            return
+        transport.set_write_buffer_limits(high=0)
+        try:
+            async with asyncio.timeout(timeout):
+                await self._drain_helper()
+        except ConnectionError:
+            return
+        if self.transport is not None:
+            self.transport.set_write_buffer_limits(high=self._relay.settings.downstream_buffer)
+
+    async def start(self) -> None:
+        """Serve the requests of this connection one after the other. Replaces aiohttp's own loop, which makes a task,
+        a writer and a response object for every request."""
+        try:
+            while not self._force_close and await self._next():
+                pass
+        except asyncio.CancelledError:
+            self.force_close()
+            raise
+        except Exception as error:  # the last line of defence: the process serves others
+            _log.error("a connection ended by %s in the proxy itself; please report it", type(error).__name__)
+            if self.transport is not None:
+                self.transport.abort()
+        finally:
+            if self.transport is not None:
+                self.transport.close()
+
+    async def _next(self) -> bool:
+        if not self._messages:
+            self.serving = False
+            if self._close:
+                return False
+            self._waiter = self._loop.create_future()
+            try:
+                await self._waiter
+            except asyncio.CancelledError:
+                if self._close or self._force_close:
+                    return False
+                raise
+            finally:
+                self._waiter = None
+            head_at = self._head_at
+        else:
+            head_at = perf_counter_ns()
+        self.serving = True
+        message, body = self._messages.popleft()
+        if self._parser is not None:
+            self._parser.message_consumed()
+        if self._buffer_paused and len(self._messages) <= self._msg_queue_resume_size:
+            self._resume_reading_if_drained()
+        if isinstance(message, _ErrInfo):
+            self._relay.malformed(self, head_at)
+            return False
+        self._keepalive = await self._relay.walk(self, message, body, head_at)
+        if not self._keepalive or not body.is_eof():
+            return False
+        self._rearm()
+        return True
+
+    def _rearm(self) -> None:
+        """Restart the idle timer, as aiohttp's loop does."""
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        if self._keepalive_handle is None:
+            self._keepalive_handle = self._loop.call_at(self._next_keepalive_close_time, self._process_keepalive)
+
+
+class DownstreamServer(web.Server):
+    """Makes a ``Downstream`` for each accepted connection."""
+
+    def __init__(self, relay: Relay, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(_unused, loop=loop)
+        self._relay = relay
+
+    def __call__(self) -> RequestHandler:  # type: ignore[type-arg,unused-ignore]
+        """The protocol factory."""
+        return Downstream(self, self._relay, self._loop)
+
+
+async def _unused(request: web.BaseRequest) -> web.StreamResponse:  # pragma: no cover - aiohttp wants a handler; ours is ``walk``
+    raise NotImplementedError

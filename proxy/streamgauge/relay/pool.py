@@ -1,0 +1,141 @@
+"""Idle upstream connections, and making new ones.
+
+Last in, first out: the warmest connection is taken, so that after a burst the surplus grows old and is closed
+(handing out the oldest first keeps thousands alive and was measured to double the cost of a call).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from time import perf_counter_ns
+
+from streamgauge.errors import UpstreamTimeout, UpstreamTlsFailed, UpstreamUnreachable
+from streamgauge.relay.loop_watch import LoopWatch
+from streamgauge.relay.settings import RelaySettings
+from streamgauge.relay.upstream import UpstreamConnection
+
+Key = tuple[str, str, int]
+"""(scheme, host, port)."""
+
+NAMES_KEPT = 1_024
+"""Remembered names; the allow-list bounds what can be asked for, this bounds what a bad list can cost."""
+
+
+class Pool:
+    """All upstream connections of one worker. Call from its event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, settings: RelaySettings, watch: LoopWatch) -> None:
+        self.watch = watch
+        self._loop = loop
+        self._settings = settings
+        self._idle: dict[Key, list[UpstreamConnection]] = {}
+        self._addresses: dict[tuple[str, int], tuple[int, list[str]]] = {}
+        self._tls: ssl.SSLContext | None = None
+
+    def take(self, key: Key, at: int) -> UpstreamConnection | None:
+        """The connection used last, if one is idle and young enough."""
+        idle = self._idle.get(key)
+        oldest = at - int(self._settings.upstream_age * 1e9)
+        while idle:
+            connection = idle.pop()
+            if connection.closed:
+                continue
+            if connection.made_at >= oldest:
+                return connection
+            connection.close()
+        return None
+
+    def give_back(self, connection: UpstreamConnection, at: int) -> None:
+        """An exchange is over and its connection can serve another."""
+        idle = self._idle.setdefault(connection.key, [])
+        if len(idle) >= self._settings.upstream_idle_connections:
+            connection.close()
+            return
+        connection.idle_since = at
+        idle.append(connection)
+
+    def lost(self, connection: UpstreamConnection) -> None:
+        """An idle connection was closed by the other side."""
+        idle = self._idle.get(connection.key)
+        if idle is not None:
+            with contextlib.suppress(ValueError):
+                idle.remove(connection)
+
+    def trim(self, at: int) -> None:
+        """Close what has been idle for too long."""
+        limit = at - int(self._settings.upstream_idle * 1e9)
+        for key, idle in list(self._idle.items()):
+            keep = 0
+            while keep < len(idle) and idle[keep].idle_since < limit:
+                keep += 1
+            old, self._idle[key] = idle[:keep], idle[keep:]
+            for connection in old:
+                connection.close()
+            if not self._idle[key]:
+                del self._idle[key]
+
+    def close(self) -> None:
+        """Close all idle connections."""
+        for idle in self._idle.values():
+            for connection in list(idle):
+                connection.close()
+        self._idle.clear()
+
+    async def connect(self, key: Key) -> UpstreamConnection:
+        """A new connection. Raises ``UpstreamUnreachable``, ``UpstreamTlsFailed`` or ``UpstreamTimeout``; texts name the host only."""
+        scheme, host, port = key
+        try:
+            async with asyncio.timeout(self._settings.connect_timeout):
+                addresses = await self._resolve(host, port)
+                return await self._connect_first(key, addresses)
+        except TimeoutError:
+            raise UpstreamTimeout(f"{host}:{port} did not accept a connection within {self._settings.connect_timeout:g} s") from None
+        except ssl.SSLError as error:
+            raise UpstreamTlsFailed(f"no trusted TLS session with {host}:{port} ({error.reason or 'handshake failed'})") from None
+        except OSError as error:
+            self._addresses.pop((host, port), None)
+            raise UpstreamUnreachable(f"{host}:{port} cannot be reached ({error.strerror or 'name not found'})") from None
+
+    async def _connect_first(self, key: Key, addresses: list[str]) -> UpstreamConnection:
+        """Try the addresses in turn."""
+        scheme, host, port = key
+        context = self.tls() if scheme == "https" else None
+        failure: OSError | None = None
+        for address in addresses:
+            try:
+                _, connection = await self._loop.create_connection(
+                    lambda: UpstreamConnection(self, key), address, port, ssl=context, server_hostname=host if context else None
+                )
+            except ssl.SSLError:
+                raise
+            except OSError as error:
+                failure = error
+                continue
+            raw = connection.transport.get_extra_info("socket")
+            if raw is not None:
+                raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return connection
+        raise failure or OSError("no address")
+
+    async def _resolve(self, host: str, port: int) -> list[str]:
+        """Addresses of a name, asked for in a thread and remembered for ``dns_age``."""
+        now = perf_counter_ns()
+        known = self._addresses.get((host, port))
+        if known is not None and now - known[0] < self._settings.dns_age * 1e9:
+            return known[1]
+        found = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+        if len(self._addresses) >= NAMES_KEPT:
+            self._addresses.clear()
+        self._addresses[(host, port)] = (now, addresses)
+        return addresses
+
+    def tls(self) -> ssl.SSLContext:
+        """The context of all TLS connections; made once."""
+        if self._tls is None:
+            self._tls = ssl.create_default_context(cafile=self._settings.ca_file)
+            self._tls.set_alpn_protocols(["http/1.1"])
+        return self._tls
