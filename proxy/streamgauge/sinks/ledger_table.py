@@ -30,7 +30,7 @@ def _column(field: msgspec.structs.FieldInfo) -> sa.Column[typing.Any]:
 
 
 def _members(annotation: typing.Any) -> tuple[typing.Any, ...]:
-    return typing.get_args(annotation) if isinstance(annotation, types.UnionType | typing._UnionGenericAlias) else (annotation,)  # type: ignore[attr-defined]
+    return typing.get_args(annotation) if typing.get_origin(annotation) in {types.UnionType, typing.Union} else (annotation,)
 
 
 def _sql_type(kind: typing.Any) -> sa.types.TypeEngine[typing.Any]:

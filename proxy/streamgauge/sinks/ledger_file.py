@@ -1,0 +1,154 @@
+"""The ledger as a file: its lock, its making, its replacement when it is damaged."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import sqlite3
+from datetime import UTC, datetime
+from pathlib import Path
+
+import streamgauge
+from streamgauge.errors import CouldNotRun
+from streamgauge.sinks import ledger_statements as sql
+from streamgauge.sinks.ledger_table import SCHEMA_VERSION, exchanges
+
+_log = logging.getLogger("streamgauge.ledger")
+
+_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",  # readers never wait for the writer, nor it for them
+    "PRAGMA synchronous=FULL",  # what was acknowledged survives a power loss
+    "PRAGMA wal_autocheckpoint=4000",  # 16 MB: at full load a checkpoint every few seconds instead of several a second
+    "PRAGMA journal_size_limit=67108864",  # a long reader may let the WAL grow; afterwards it shrinks to 64 MiB
+    "PRAGMA cache_size=-8000",  # 8 MB: inserts go to the end of the tree, more cache buys nothing
+)
+
+
+class LedgerFile:
+    """Owns the lock for life and one connection at a time."""
+
+    def __init__(self, path: Path, busy_seconds: float) -> None:
+        """Make the directories (mode 0700) and take the lock. Raises ``CouldNotRun`` naming the path."""
+        self.path = path
+        self._busy_seconds = busy_seconds
+        self._connection: sqlite3.Connection | None = None
+        self._identity: tuple[int, int] | None = None
+        self._lock = _lock(path)
+
+    def connection(self) -> sqlite3.Connection:
+        """The open connection, made if there is none.
+
+        Raises ``FileNotFoundError`` once when the file it was open on is no longer at its path, ``CouldNotRun`` when a newer
+        streamgauge wrote the file, ``OSError`` or ``sqlite3.Error`` when it cannot be opened.
+        """
+        if self._identity is not None and _identity(self.path) != self._identity:
+            self._identity = None
+            raise FileNotFoundError(self.path)
+        if self._connection is None:
+            self._connection = self._open()
+            self._identity = _identity(self.path)
+        return self._connection
+
+    def disconnect(self) -> None:
+        """Close the connection; an open transaction is rolled back."""
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            try:
+                connection.close()
+            except sqlite3.Error as error:
+                _log.warning("closing the ledger %s failed: %s", self.path, error)
+
+    def set_aside(self) -> Path | None:
+        """Rename the file and its WAL, so that a new one can begin; ``None`` if there is no file. Raises ``OSError``."""
+        self.disconnect()
+        self._identity = None
+        if not self.path.exists():
+            return None
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+        aside = Path(f"{self.path}.damaged-{stamp}")
+        for suffix in ("-wal", "-shm", ""):
+            part = Path(f"{self.path}{suffix}")
+            if part.exists():
+                part.rename(f"{aside}{suffix}")
+        return aside
+
+    def close(self) -> None:
+        """Close the connection and let go of the lock."""
+        self.disconnect()
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def _open(self) -> sqlite3.Connection:
+        # SQLite would make it readable for everybody; its companions take the file's mode.
+        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        connection = sqlite3.connect(self.path, timeout=self._busy_seconds, isolation_level=None, check_same_thread=False)
+        try:
+            _prepare(connection, self.path)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > SCHEMA_VERSION:
+        raise CouldNotRun(
+            f"the ledger {path} was written by a newer streamgauge (schema {version}, this one writes {SCHEMA_VERSION}): upgrade"
+        )
+    for pragma in _PRAGMAS:
+        connection.execute(pragma)
+    known = {row[1] for row in connection.execute(f"PRAGMA table_info({exchanges.name})")}
+    missing = [column for column in exchanges.columns if known and column.name not in known]
+    if version == SCHEMA_VERSION and known and not missing:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in [*sql.CREATE, *map(sql.add_column, missing), f"PRAGMA user_version={SCHEMA_VERSION}"]:
+        connection.execute(statement)
+    facts = {"schema_version": str(SCHEMA_VERSION), "created_by": f"streamgauge {streamgauge.__version__}"}
+    if not known:
+        facts["created_at"] = datetime.now(UTC).isoformat(timespec="seconds")
+        connection.executemany(sql.PUT_META, list(facts.items()))
+    connection.execute("COMMIT")
+
+
+def _lock(path: Path) -> int:
+    name = Path(f"{path}.lock")
+    try:
+        _make_directories(path.absolute().parent)
+        lock = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        # Seen now rather than at the first commit: a directory or a file of somebody else's is a mistake in the settings.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except (PermissionError, FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+        raise CouldNotRun(
+            f"the ledger {path} cannot be written ({error.strerror}): name a file this user may write with --ledger"
+        ) from error
+    except OSError as error:
+        raise CouldNotRun(f"the ledger {path} cannot be opened ({error.strerror})") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip()
+        os.close(lock)
+        raise CouldNotRun(
+            f"the ledger {path} is being written by another streamgauge (process {holder or 'unknown'}): stop that one, or name another with --ledger"
+        ) from error
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    return lock
+
+
+def _make_directories(directory: Path) -> None:
+    for part in [*reversed(directory.parents), directory]:
+        if not part.exists():
+            part.mkdir(mode=0o700, exist_ok=True)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino

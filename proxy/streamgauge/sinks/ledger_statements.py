@@ -1,0 +1,80 @@
+"""The ledger writer's statements as text, compiled once from the tables, and the orders of their parameters.
+
+The raw driver runs them with tuples: at thousands of rows a second, SQLAlchemy's per-row work would cost more than SQLite's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from streamgauge.sinks.ledger_table import exchanges, in_flight, meta, metadata, totals, unmeasured, workers
+
+_dialect = sqlite.dialect(paramstyle="qmark")
+
+
+def _text(statement: Any) -> str:
+    return str(statement.compile(dialect=_dialect))
+
+
+def _put(table: sa.Table) -> str:
+    """Insert a row, or replace all of it but its key."""
+    statement = insert(table)
+    key = [column.name for column in table.primary_key]
+    rest = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in key}
+    return _text(statement.on_conflict_do_update(index_elements=key, set_=rest))
+
+
+CREATE = [
+    *(_text(CreateTable(table, if_not_exists=True)) for table in metadata.sorted_tables),
+    *(_text(CreateIndex(index, if_not_exists=True)) for table in metadata.sorted_tables for index in sorted(table.indexes, key=str)),
+]
+
+INSERT_EXCHANGE = _text(insert(exchanges).on_conflict_do_nothing(index_elements=["exchange_id"]))
+USAGE_CONFLICT_AT = exchanges.columns.keys().index("usage_conflict")
+
+PUT_IN_FLIGHT = _put(in_flight)
+DELETE_IN_FLIGHT = _text(sa.delete(in_flight).where(in_flight.c.exchange_id == sa.bindparam("id")))
+ALL_IN_FLIGHT = _text(sa.select(in_flight.c.worker_id, in_flight.c.started, in_flight.c.ttft, in_flight.c.upstream_ttft))
+
+PUT_WORKER = _put(workers)
+OPEN_WORKERS = _text(
+    sa.select(workers.c.worker_id, workers.c.segment, workers.c.offset, workers.c.first_segment, workers.c.seen, workers.c.rows).where(
+        sa.not_(workers.c.finished)
+    )
+)
+FINISHED_WORKER = _text(sa.select(workers.c.finished).where(workers.c.worker_id == sa.bindparam("id")))
+FINISHED_SUMS = _text(
+    sa.select(
+        sa.func.coalesce(sa.func.sum(workers.c.seen), sa.text("0")), sa.func.coalesce(sa.func.sum(workers.c.rows), sa.text("0"))
+    ).where(workers.c.finished)
+)
+
+PUT_UNMEASURED = _put(unmeasured)
+OPEN_UNMEASURED = _text(
+    sa.select(unmeasured.c.worker_id, unmeasured.c.reason, unmeasured.c.count)
+    .join(workers, workers.c.worker_id == unmeasured.c.worker_id)
+    .where(sa.not_(workers.c.finished))
+)
+FINISHED_UNMEASURED = _text(
+    sa.select(unmeasured.c.reason, sa.func.sum(unmeasured.c.count))
+    .join(workers, workers.c.worker_id == unmeasured.c.worker_id)
+    .where(workers.c.finished)
+    .group_by(unmeasured.c.reason)
+)
+
+_add = insert(totals)
+ADD_TOTAL = _text(_add.on_conflict_do_update(index_elements=["outcome"], set_={"count": totals.c.count + _add.excluded.count}))
+ALL_TOTALS = _text(sa.select(totals.c.outcome, totals.c.count))
+
+PUT_META = _put(meta)
+
+
+def add_column(column: sa.Column[Any]) -> str:
+    """The statement that gives an older table ``exchanges`` a ``column`` it lacks. What rows had before is unknown, so it may be null."""
+    kind = column.type.compile(dialect=_dialect)
+    return f"ALTER TABLE {exchanges.name} ADD COLUMN {column.name} {kind}"
