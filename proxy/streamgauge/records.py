@@ -96,17 +96,13 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 class Served(msgspec.Struct, frozen=True):
-    """What the answer says about how it was served; ``None`` = not said. Latencies in seconds as the provider reports them.
-
-    ``variant`` is the production variant a SageMaker endpoint chose.
-    """
+    """What the answer says about how it was served; ``None`` = not said. Latencies in seconds as the provider reports them."""
 
     response_model: str | None = None
     service_tier: str | None = None
     latency_mode: str | None = None
     provider_latency: float | None = None
     provider_ttft: float | None = None
-    variant: str | None = None
 
 
 StreamEvent = Output | UsageReported | Finished | Fault | Served

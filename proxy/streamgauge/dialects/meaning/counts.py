@@ -86,7 +86,6 @@ def head_facts(headers: Mapping[str, str]) -> tuple[StreamEvent, ...]:
         service_tier=_word(headers.get(f"{_BEDROCK}service-tier")),
         latency_mode=_word(headers.get(f"{_BEDROCK}performanceconfig-latency")),
         provider_latency=seconds(_number(headers.get(f"{_BEDROCK}invocation-latency"))),
-        variant=_word(headers.get("x-amzn-invoked-production-variant")),
     )
     if served != Served():
         events.append(served)
