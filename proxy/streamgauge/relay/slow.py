@@ -1,0 +1,166 @@
+"""The slow path: the same exchange through ``aiohttp.ClientSession``, for what the own upstream connection does not take on.
+
+That is: requests that ask for an upgrade, and everything where ``fast_path`` is off. What differs: chunk borders are ours, trailers end here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+from aiohttp.client_reqrep import ClientRequest
+from multidict import CIMultiDict
+from yarl import URL
+
+from streamgauge.errors import UpstreamTimeout, UpstreamTlsFailed, UpstreamUnreachable
+from streamgauge.framing.http1 import MAX_HEAD_BYTES, ResponseHead
+from streamgauge.relay.settings import RelaySettings
+from streamgauge.targets import Target
+
+if TYPE_CHECKING:
+    from streamgauge.relay.exchange import Exchange
+    from streamgauge.relay.loop_watch import LoopWatch
+    from streamgauge.relay.pool import Pool
+
+
+class ExactRequest(ClientRequest):
+    """Sends the headers it was given, in their order and case, and none besides."""
+
+    _exact: CIMultiDict[str]
+
+    def update_headers(self, headers: Any) -> None:
+        """aiohttp puts ``Host`` first; what it makes of the headers serves only its own decisions."""
+        super().update_headers(headers)
+        self._exact = CIMultiDict(headers)
+
+    async def send(self, conn: Any) -> Any:
+        """Send with the exact headers."""
+        self.headers = self._exact
+        return await super().send(conn)
+
+
+class SlowPath:
+    """One session for all slow exchanges of a worker, made on first use."""
+
+    def __init__(self, settings: RelaySettings, pool: Pool, watch: LoopWatch) -> None:
+        self._settings = settings
+        self._pool = pool
+        self._watch = watch
+        self._session: aiohttp.ClientSession | None = None
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            timeout = aiohttp.ClientTimeout(
+                total=None, sock_connect=self._settings.connect_timeout, connect=self._settings.connect_timeout, sock_read=self._settings.read_timeout
+            )
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=int(self._settings.dns_age)),
+                timeout=timeout,
+                auto_decompress=False,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                request_class=ExactRequest,
+                skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent", "Content-Type"),
+                max_line_size=MAX_HEAD_BYTES,
+                max_field_size=MAX_HEAD_BYTES,
+                read_bufsize=self._settings.downstream_buffer,
+            )
+        return self._session
+
+    async def close(self) -> None:
+        """Close the session."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def send(self, exchange: Exchange, method: str, target: Target, headers: list[tuple[bytes, bytes]], content: bytes) -> None:
+        """Run the whole exchange. Raises ``UpstreamUnreachable`` and its kin before anything was sent; later failures go to the exchange."""
+        task = asyncio.ensure_future(self._relay(exchange, method, target, headers, content))
+        exchange.upstream = _SlowUpstream(task)
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.result()
+        elif exchange.verdict is None:
+            exchange.downstream_lost(perf_counter_ns())
+
+    async def _relay(self, exchange: Exchange, method: str, target: Target, headers: list[tuple[bytes, bytes]], content: bytes) -> None:
+        points = exchange.observation.points
+        if any(name.lower() == b"transfer-encoding" for name, _ in headers):
+            content = b"%x\r\n%b\r\n0\r\n\r\n" % (len(content), content) if content else b"0\r\n\r\n"
+        url = URL(f"{target.scheme}://{target.host}:{target.port}{target.origin_path.decode('latin-1')}", encoded=True)
+        sent = CIMultiDict((name.decode("latin-1"), value.decode("utf-8")) for name, value in headers)
+        tls: Any = self._pool.tls() if target.scheme == "https" else True
+        try:
+            response = await self._open().request(method, url, headers=sent, data=content or None, ssl=tls, allow_redirects=False)
+        except aiohttp.ServerTimeoutError as error:
+            exchange.upstream = None
+            raise UpstreamTimeout(f"{target.host} kept silent too long") from error
+        except aiohttp.ClientSSLError as error:
+            exchange.upstream = None
+            raise UpstreamTlsFailed(f"no trusted TLS session with {target.host}:{target.port}") from error
+        except aiohttp.ClientConnectorError as error:
+            exchange.upstream = None
+            raise UpstreamUnreachable(f"{target.host}:{target.port} cannot be reached") from error
+        except aiohttp.ClientError:
+            exchange.upstream = None
+            exchange.upstream_broke("upstream_reset", perf_counter_ns())
+            return
+        points.sent = points.connected = points.issued
+        async with response:
+            await self._answer(exchange, response, method)
+
+    async def _answer(self, exchange: Exchange, response: aiohttp.ClientResponse, method: str) -> None:
+        upstream = exchange.upstream
+        assert isinstance(upstream, _SlowUpstream)
+        head = _head(response)
+        names = {name.lower() for name, _ in head.headers}
+        bodiless = method == "HEAD" or response.status in (204, 304)
+        chunked = b"transfer-encoding" in names and not exchange.http_1_0 and not bodiless
+        until_close = not bodiless and not names & {b"transfer-encoding", b"content-length"}
+        exchange.transport.write(exchange.begin(head, ends_with_connection=until_close, at=perf_counter_ns()))
+        observation = exchange.observation
+        try:
+            async for part in response.content.iter_any():
+                at = perf_counter_ns()
+                exchange.last_read_at = at
+                observation.chunks += 1
+                exchange.transport.write(b"%x\r\n%b\r\n" % (len(part), part) if chunked else part)
+                if observation.points.forwarded is None:
+                    observation.points.forwarded = perf_counter_ns()
+                if observation.feed(part, at, self._watch.blocked_ns):
+                    exchange.first_output(exchange)
+                await upstream.readable.wait()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            timed_out = isinstance(error, TimeoutError)
+            exchange.upstream = None
+            exchange.upstream_broke("upstream_timeout" if timed_out else "upstream_reset", perf_counter_ns())
+            return
+        if chunked:
+            exchange.transport.write(b"0\r\n\r\n")
+        exchange.complete(perf_counter_ns())
+
+
+class _SlowUpstream:
+    """What an exchange holds on to: pausing holds back the next read, aborting cancels the task and with it the connection."""
+
+    def __init__(self, task: asyncio.Task[None]) -> None:
+        self._task = task
+        self.readable = asyncio.Event()
+        self.readable.set()
+
+    def pause(self) -> None:
+        self.readable.clear()
+
+    def resume(self) -> None:
+        self.readable.set()
+
+    def abort(self) -> None:
+        self._task.cancel()
+
+
+def _head(response: aiohttp.ClientResponse) -> ResponseHead:
+    """The head as it came: aiohttp keeps names, case, order and values."""
+    version = response.version
+    line = f"HTTP/1.{version.minor if version else 1} {response.status} {response.reason or ''}".rstrip().encode("latin-1", "replace")
+    raw = b"\r\n".join([line, *(b"%b: %b" % pair for pair in response.raw_headers)]) + b"\r\n\r\n"
+    return ResponseHead(response.status, raw, tuple(response.raw_headers), http_1_1=version is None or version.minor == 1)

@@ -1,0 +1,375 @@
+"""The walk of one request through the relay, readable top to bottom.
+
+1 route, identify, read the request's facts   2 admission   3 sign if the mode asks for it, send upstream
+4 forward status and headers                  5 per chunk: forward, then observe   6 exactly one measurement, whatever happened
+
+Steps 4 and 5 run in callbacks (``exchange.py``, ``upstream.py``); here they are the one line that awaits ``done``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from time import perf_counter_ns
+from typing import TYPE_CHECKING
+
+from aiohttp.http_parser import RawRequestMessage
+from aiohttp.streams import StreamReader
+
+from streamgauge.authorization import Authorization, read_authorization
+from streamgauge.dialects import read_request
+from streamgauge.errors import ProxyCredentials, StreamgaugeError, TargetNotAllowed, UpstreamTimeout, UpstreamUnreachable
+from streamgauge.measure.observation import Observation
+from streamgauge.measure.outcome import CLIENT_CANCELLED, Verdict, of_break
+from streamgauge.measure.timing import Points
+from streamgauge.records import Ended, FirstOutput, Measurement, Operation, Started
+from streamgauge.relay import identity, local_reply
+from streamgauge.relay.exchange import Exchange
+from streamgauge.relay.heads import forwarded, request_head
+from streamgauge.relay.settings import RelaySettings
+from streamgauge.relay.signing import RequestSigner
+from streamgauge.targets import Target
+
+if TYPE_CHECKING:
+    from streamgauge.relay.downstream import Downstream
+    from streamgauge.relay.load import Load
+    from streamgauge.relay.pool import Pool
+    from streamgauge.relay.slow import SlowPath
+    from streamgauge.routing import Routes
+    from streamgauge.spool import SpoolWriter
+    from streamgauge.targets import Targets
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class BodyTooLarge(StreamgaugeError):
+    """A request body is over ``max_request_bytes``."""
+
+    error_type = "body_too_large"
+
+
+class ClientGone(StreamgaugeError):
+    """The application went away before its request was complete."""
+
+    error_type = "client_cancelled"
+
+
+class RequestWalk:
+    """Everything one worker needs to serve requests; ``walk`` serves one."""
+
+    def __init__(
+        self,
+        settings: RelaySettings,
+        routes: Routes,
+        targets: Targets,
+        signer: RequestSigner,
+        pool: Pool,
+        slow: SlowPath,
+        spool: SpoolWriter,
+        load: Load,
+        proxy_id: str,
+    ) -> None:
+        self.settings = settings
+        self._routes = routes
+        self._targets = targets
+        self._signer = signer
+        self._pool = pool
+        self._slow = slow
+        self._spool = spool
+        self._load = load
+        self._proxy_id = proxy_id
+        self._loop = asyncio.get_running_loop()
+        self.draining = False
+
+    async def walk(self, connection: Downstream, message: RawRequestMessage, body: StreamReader, head_at: int) -> bool:
+        """Serve one request; whether the connection may serve another. Every request ends in one measurement or is counted."""
+        self._spool.seen()
+        # 1 route and identify; the wall clock is read once, all durations come from the monotonic one
+        wall_ns = time.time_ns() - (perf_counter_ns() - head_at)
+        operation = self._routes.match(message.method, message.path)
+        headers = {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in message.raw_headers}
+        authorization = read_authorization(headers.get("authorization"))
+        exchange = self._open(connection, message, operation, headers, authorization, wall_ns, head_at)
+        connection.exchange = exchange
+        try:
+            await self._serve(connection, exchange, message, body, headers, authorization)
+        except StreamgaugeError as error:
+            self._refuse(connection, exchange, error)
+        finally:
+            # 6 always, also when the task is cancelled
+            connection.exchange = None
+            await self._close(connection, exchange)
+        return exchange.keep_alive and not message.should_close and not self.draining
+
+    def _open(
+        self,
+        connection: Downstream,
+        message: RawRequestMessage,
+        operation: Operation,
+        headers: dict[str, str],
+        authorization: Authorization | None,
+        wall_ns: int,
+        head_at: int,
+    ) -> Exchange:
+        key_id = authorization.access_key_id if authorization is not None else None
+        measurement = Measurement(
+            exchange_id=identity.exchange_id(wall_ns),
+            started_at=identity.timestamp(wall_ns),
+            proxy_id=self._proxy_id,
+            site=self.settings.site,
+            trace_id=identity.trace_id(headers),
+            sdk_invocation_id=identity.invocation_id(headers),
+            sdk_attempt=identity.attempt(headers),
+            tenant=key_id,
+            tenant_source="access_key_id" if key_id is not None else None,
+            tenant_trust="declared" if key_id is not None else "none",
+            app=identity.application(headers),
+            service=operation.service,
+            operation=operation.name,
+            requested_model=operation.model,
+            endpoint_name=operation.endpoint_name,
+            target_model=headers.get("x-amzn-sagemaker-target-model"),
+            inference_component=headers.get("x-amzn-sagemaker-inference-component"),
+            variant=headers.get("x-amzn-sagemaker-target-variant"),
+            outcome="proxy_error",
+        )
+        assert connection.transport is not None
+        observation = Observation(Points(head=head_at), streaming=operation.streaming)
+        done = self._loop.create_future()
+        http_1_0 = message.version < (1, 1)
+        return Exchange(done, connection.transport, operation, observation, measurement, self._first_output, http_1_0=http_1_0)
+
+    async def _serve(
+        self,
+        connection: Downstream,
+        exchange: Exchange,
+        message: RawRequestMessage,
+        body: StreamReader,
+        headers: dict[str, str],
+        authorization: Authorization | None,
+    ) -> None:
+        target = self._targets.resolve(message.path, headers.get("host"), authorization, exchange.operation)
+        content = await self._read_body(connection, exchange, body, headers)
+        points = exchange.observation.points
+        self._describe(exchange, target, headers, content)
+        # 2 admission: nothing refuses yet
+        self._load.begin(exchange, points.head)
+        self._spool.append(_started(exchange.measurement))
+        # 3 sign and send
+        raw_headers = forwarded(message.raw_headers, target.host_header)
+        if self._signer.resigns(authorization, target):
+            exchange.resigned = True
+            exchange.measurement.signing = "resigned"
+            raw_headers = await self._signer.sign(message.method, target, raw_headers, content)
+        else:
+            exchange.measurement.signing = "passthrough"
+        points.issued = perf_counter_ns()
+        if self.settings.fast_path and not message.upgrade:
+            await self._send(exchange, message, target, raw_headers, content)
+        else:
+            await self._slow.send(exchange, message.method, target, raw_headers, content)
+        # 4 and 5 happen in the callbacks of both sides
+        await exchange.done
+        if exchange.upstream_error is not None and not exchange.replied:
+            self._reply_to_break(connection, exchange, target)
+
+    async def _read_body(self, connection: Downstream, exchange: Exchange, body: StreamReader, headers: dict[str, str]) -> bytes:
+        """The request's body, whole: signature, model and admission need it. Time spent waiting for it is the application's."""
+        limit = self.settings.max_request_bytes
+        length = headers.get("content-length", "")
+        if length.isdecimal() and int(length) > limit:
+            raise BodyTooLarge(f"the request body has {length} bytes; max_request_bytes is {limit}")
+        if "expect" in headers and headers["expect"].lower() == "100-continue" and not body.is_eof() and not exchange.http_1_0:
+            exchange.continued = True
+            exchange.transport.write(CONTINUE)
+        parts: list[bytes] = []
+        size = 0
+        waiting_since = perf_counter_ns()
+        while not body.at_eof():
+            try:
+                async with asyncio.timeout(self.settings.body_timeout) if not body.is_eof() else _NO_TIMEOUT:
+                    part = await body.readany()
+            except TimeoutError:
+                raise ClientGone(f"the request body stopped arriving for {self.settings.body_timeout:g} s") from None
+            except Exception:  # aiohttp raises several kinds here; each means that no more comes
+                raise ClientGone("the application's request did not arrive whole") from None
+            size += len(part)
+            if size > limit:
+                raise BodyTooLarge(f"the request body has more than {limit} bytes (max_request_bytes)")
+            parts.append(part)
+        if connection.transport is None:
+            raise ClientGone("the application went away before its request was complete")
+        now = perf_counter_ns()
+        exchange.observation.points.body = now
+        if len(parts) > 1 or exchange.continued:
+            exchange.observation.upload_wait_ns = now - waiting_since
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _describe(self, exchange: Exchange, target: Target, headers: dict[str, str], content: bytes) -> None:
+        facts = read_request(exchange.operation, content, headers)
+        m = exchange.measurement
+        m.service = target.service
+        m.region = target.region
+        m.upstream_host = target.host
+        m.requested_model = facts.model
+        m.max_tokens = facts.max_tokens
+        m.temperature = facts.temperature
+        m.reasoning_budget = facts.reasoning_budget
+        m.tools = facts.tools
+        m.guardrail = facts.guardrail
+        m.service_tier = facts.service_tier
+        m.latency_mode = facts.latency_mode
+        m.request_bytes = len(content)
+        m.streaming = exchange.observation.streaming = facts.streaming
+
+    async def _send(
+        self, exchange: Exchange, message: RawRequestMessage, target: Target, headers: list[tuple[bytes, bytes]], content: bytes
+    ) -> None:
+        key = (target.scheme, target.host, target.port)
+        points = exchange.observation.points
+        assert points.issued is not None
+        upstream = self._pool.take(key, points.issued)
+        exchange.measurement.connection_reused = upstream is not None
+        if upstream is None:
+            upstream = await self._pool.connect(key)
+            points.connected = perf_counter_ns()
+            if exchange.verdict is not None:  # the application went away meanwhile
+                upstream.close()
+                return
+        else:
+            points.connected = points.issued
+        if message.chunked:
+            content = b"%x\r\n%b\r\n0\r\n\r\n" % (len(content), content) if content else b"0\r\n\r\n"
+        head = request_head(message.method.encode("latin-1"), target.origin_path, headers)
+        upstream.send(exchange, head, content, expects_body=message.method != "HEAD")
+        points.sent = perf_counter_ns()
+
+    def _first_output(self, exchange: Exchange) -> None:
+        points = exchange.observation.points
+        assert points.first_output is not None
+        assert points.issued is not None
+        ttft, upstream_ttft = (points.first_output - points.head) / 1e9, (points.first_output - points.issued) / 1e9
+        record = FirstOutput(exchange_id=exchange.measurement.exchange_id, ttft=ttft, upstream_ttft=upstream_ttft)
+        self._spool.append(record)
+
+    def _refuse(self, connection: Downstream, exchange: Exchange, error: StreamgaugeError) -> None:
+        """What stands in the way of a request, as a verdict and, if somebody is there to read it, a local reply."""
+        if exchange.verdict is not None:
+            return
+        reason, verdict = _refusal(error)
+        exchange.verdict = verdict
+        exchange.keep_alive = False
+        if reason is None:
+            return
+        self._reply(connection, exchange, reason, str(error))
+
+    def _reply_to_break(self, connection: Downstream, exchange: Exchange, target: Target) -> None:
+        timeout = exchange.upstream_error == "upstream_timeout"
+        text = f"{target.host} kept silent too long" if timeout else f"{target.host} ended the connection before it answered"
+        self._reply(connection, exchange, "upstream_timeout" if timeout else "upstream_reset", text)
+
+    def _reply(self, connection: Downstream, exchange: Exchange, reason: str, text: str) -> None:
+        if connection.transport is None or exchange.replied:
+            return
+        status, raw = local_reply.build(reason, text, exchange.operation)
+        exchange.measurement.http_status = status
+        exchange.replied = True
+        connection.transport.write(raw)
+
+    async def _close(self, connection: Downstream, exchange: Exchange) -> None:
+        """Wait until the application has its last byte, then write the one measurement."""
+        drain_from = perf_counter_ns()
+        with suppress(TimeoutError):
+            await connection.drained(self.settings.read_timeout)
+        if exchange.upstream is not None:  # the task was cancelled under way
+            exchange.upstream.abort()
+        at = perf_counter_ns()
+        self._load.end(exchange, at)
+        wait = at - drain_from
+        verdict = exchange.verdict or CLIENT_CANCELLED
+        try:
+            m = exchange.observation.close(exchange.measurement, verdict, at, tail_wait_ns=wait if wait > DRAIN_NOTICED_NS else 0)
+            self._spool.append(Ended(m))
+        except Exception:  # measuring never hurts traffic; what is lost is counted
+            self._spool.unmeasured("measuring_failed", exchange.measurement.exchange_id)
+
+    def malformed(self, connection: Downstream, at: int) -> None:
+        """A request that is no HTTP/1.1 request: 400, nothing sent upstream, one rejected exchange."""
+        self._spool.seen()
+        wall_ns = time.time_ns() - (perf_counter_ns() - at)
+        status, raw = local_reply.build("bad_request", "the request is not valid HTTP/1.1", MALFORMED)
+        if connection.transport is not None:
+            connection.transport.write(raw)
+        m = Measurement(
+            exchange_id=identity.exchange_id(wall_ns),
+            started_at=identity.timestamp(wall_ns),
+            proxy_id=self._proxy_id,
+            site=self.settings.site,
+            http_status=status,
+            outcome="rejected",
+            side="downstream",
+            error_type="bad_request",
+            e2e=(perf_counter_ns() - at) / 1e9,
+        )
+        self._spool.append(Ended(m))
+
+
+DRAIN_NOTICED_NS = 1_000_000
+"""Below a millisecond the wait for the last byte is the event loop's own turn, not a slow application."""
+
+MALFORMED = Operation("unknown", "opaque", "opaque", streaming=False)
+
+
+class _NoTimeout:
+    """Nothing to wait for, so nothing to time: the body is here whole."""
+
+    async def __aenter__(self) -> None:
+        return None
+
+    async def __aexit__(self, *_: object) -> None:
+        return None
+
+
+_NO_TIMEOUT = _NoTimeout()
+
+
+def _refusal(error: StreamgaugeError) -> tuple[str | None, Verdict]:
+    if isinstance(error, ClientGone):
+        return None, CLIENT_CANCELLED
+    if isinstance(error, TargetNotAllowed):
+        return "target_not_allowed", ("rejected", "downstream", error.error_type)
+    if isinstance(error, BodyTooLarge):
+        return "body_too_large", ("rejected", "downstream", error.error_type)
+    if isinstance(error, ProxyCredentials):
+        return "proxy_credentials", ("proxy_error", "proxy", error.error_type)
+    if isinstance(error, UpstreamTimeout):
+        return "upstream_timeout", of_break(error.error_type, streaming=False)
+    if isinstance(error, UpstreamUnreachable):
+        return "upstream_unreachable", of_break(error.error_type, streaming=False)
+    return None, ("proxy_error", "proxy", error.error_type)
+
+
+def _started(m: Measurement) -> Started:
+    return Started(
+        exchange_id=m.exchange_id,
+        started_at=m.started_at,
+        proxy_id=m.proxy_id,
+        service=m.service,
+        operation=m.operation,
+        region=m.region,
+        upstream_host=m.upstream_host,
+        requested_model=m.requested_model,
+        endpoint_name=m.endpoint_name,
+        streaming=m.streaming,
+        max_tokens=m.max_tokens,
+        tenant=m.tenant,
+        team=m.team,
+        app=m.app,
+        tenant_source=m.tenant_source,
+        tenant_trust=m.tenant_trust,
+        workload_class=m.workload_class,
+        workload_source=m.workload_source,
+        request_bytes=m.request_bytes,
+        in_flight=m.in_flight,
+    )
