@@ -68,7 +68,7 @@ def _bench(options: argparse.Namespace) -> int:
     ensure_packages()
     WORK.mkdir(parents=True, exist_ok=True)
     realtime = processes.realtime_allowed() and not options.no_realtime
-    settings = {"realtime": realtime, "fingerprint": fingerprint(), "streamgauge": str(options.streamgauge)}
+    settings: dict[str, Any] = {"realtime": realtime, "fingerprint": fingerprint(), "streamgauge": str(options.streamgauge)}
     store = Store(WORK / form, f"{settings['fingerprint']} {options.streamgauge} {realtime}")
     if (form == "short" or options.fresh) and not options.profile:
         store.clear()
@@ -81,7 +81,7 @@ def _bench(options: argparse.Namespace) -> int:
         if options.profile:
             print(profiling.profile(_named(options.profile, scenarios), bench))
             return EXIT_FINE
-        _run_all(scenarios, bench, store)
+        _run_all(scenarios, bench, store, settings["fingerprint"])
     return _tell(form, facts, settings, scenarios, store, options.save)
 
 
@@ -115,12 +115,15 @@ def _interpreter(program: Path) -> str:
     return first[2:].split()[0] if first.startswith("#!") and "python" in first else sys.executable
 
 
-def _run_all(scenarios: list[Scenario], bench: Bench, store: Store) -> None:
+def _run_all(scenarios: list[Scenario], bench: Bench, store: Store, code: str) -> None:
     # Rounds outermost: what drifts over minutes then falls on every scenario alike.
     for number in range(max((scenario.rounds for scenario in scenarios), default=0)):
         for scenario in scenarios:
             if number < scenario.rounds and store.load(scenario.name, number) is None:
-                store.save(scenario.name, number, _run_round(scenario, number, bench))
+                pieces = _run_round(scenario, number, bench)
+                if fingerprint() != code:
+                    raise CannotRun("the code changed while it was measured: run again, best from a clone nobody works in")
+                store.save(scenario.name, number, pieces)
 
 
 def _run_round(scenario: Scenario, number: int, bench: Bench) -> list[dict[str, Any]]:

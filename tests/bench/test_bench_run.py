@@ -59,6 +59,11 @@ def row(number: int, *, ttft: float | None = 0.03, source: str = "reported") -> 
     return dict(msgspec.structs.asdict(one))
 
 
+def filled(table: sa.Table) -> dict[str, object]:
+    """A row of any table that says nothing in particular."""
+    return {column.name: column.type.python_type() for column in table.columns}
+
+
 def test_the_ledger_is_read_as_the_product_writes_it(tmp_path: Path) -> None:
     path = tmp_path / "own" / "ledger.db"
     path.parent.mkdir()
@@ -66,9 +71,8 @@ def test_the_ledger_is_read_as_the_product_writes_it(tmp_path: Path) -> None:
     metadata.create_all(engine)
     with engine.begin() as connection:
         connection.execute(sa.insert(exchanges), [row(1), row(2, ttft=None), row(3, source="unknown")])
-        life = {"worker_id": "w", "segment": 0, "offset": 0, "first_segment": 0, "rows": 3, "finished": True, "updated_at": ""}
-        connection.execute(sa.insert(workers), [life | {"seen": 5}])
-        connection.execute(sa.insert(unmeasured), [{"worker_id": "w", "reason": "spool_full", "count": 2}])
+        connection.execute(sa.insert(workers), [filled(workers) | {"seen": 5}])
+        connection.execute(sa.insert(unmeasured), [filled(unmeasured) | {"count": 2}])
     engine.dispose()
     found = read_ledger(path)
     assert (found.rows, found.streaming, found.with_ttft, found.reported, found.output_tokens) == (3, 3, 2, 2, 21)
