@@ -24,15 +24,13 @@ def main(arguments: list[str] | None = None) -> None:
 def run(arguments: list[str]) -> int:
     """Run the command line and return its exit code. Whatever happens, nobody sees a traceback."""
     from streamgauge.cli.main import app
+    from streamgauge.cli.output import PipeClosed
 
     try:
         code = app(arguments, standalone_mode=False, prog_name="streamgauge")
-        sys.stdout.flush()
     except StreamgaugeError as error:
         return _say(str(error), getattr(error, "exit_code", COULD_NOT_RUN))
-    except BrokenPipeError:
-        # The rest of the output has nowhere to go, and the interpreter would complain while it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except PipeClosed:
         return PIPE_CLOSED
     except KeyboardInterrupt:
         return INTERRUPTED

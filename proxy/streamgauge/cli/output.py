@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -15,6 +16,22 @@ PATIENCE = 2.0
 """Seconds after which somebody who waits wants to know that something happens."""
 
 _STYLES = {"title": "bold", "heading": "bold cyan", "rule": "dim", "key": "bold", "row": "", "note": "dim", "blank": ""}
+
+
+class PipeClosed(Exception):
+    """Whoever read our output has left (``| head``). Not an error: there is nobody to tell."""
+
+
+@contextlib.contextmanager
+def _pipe() -> Iterator[None]:
+    """Turns a closed pipe into ``PipeClosed`` before typer makes exit code 1 of it, which means a finding here."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is still in the buffer has nowhere to go; the interpreter would complain while it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise PipeClosed from None
 
 
 class Screen:
@@ -30,17 +47,19 @@ class Screen:
 
     def show(self, lines: Iterable[Line]) -> None:
         """Lines in the colours of their styles; without any in a pipe, or where NO_COLOR asks for none."""
-        for line in lines:
-            if self.terminal:
-                self._console.print(line.text, style=_STYLES[line.style])
-            else:
-                print(line.text)
+        with _pipe():
+            for line in lines:
+                if self.terminal:
+                    self._console.print(line.text, style=_STYLES[line.style])
+                else:
+                    print(line.text)
 
 
 def write(texts: Iterable[str]) -> None:
     """Lines as they are."""
-    for text in texts:
-        print(text)
+    with _pipe():
+        for text in texts:
+            print(text)
 
 
 def watched(rows: Iterable[Any], every: int = 5_000) -> Iterator[Any]:

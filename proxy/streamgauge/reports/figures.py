@@ -98,7 +98,7 @@ _TABLE = (
         "output_rate",
         "output tokens/s",
         "tok/s",
-        "Output tokens per second of one exchange while it generates: 1 / TPOT. Never a sum over exchanges.",
+        "Output tokens per second of one exchange while it generates: 1 / TPOT. Never a sum over exchanges; its high percentiles are the fast ones.",
         ("tpot",),
         decimals=1,
     ),

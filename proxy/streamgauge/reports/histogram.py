@@ -15,9 +15,10 @@ STEPS = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
 
 def bounds(low: float, high: float) -> list[float]:
     """Round bounds around [low, high], ascending; the last is above ``high``."""
-    decade = math.floor(math.log10(low))
+    # A decade more on both sides: the logarithm of a number just below a power of ten rounds up to it.
+    decade = math.floor(math.log10(low)) - 1
     found = [step * 10.0**d for d in range(decade, math.floor(math.log10(high)) + 2) for step in STEPS]
-    first = max(i for i, bound in enumerate(found) if bound <= low * (1 + 1e-12) or i == 0)
+    first = max(i for i, bound in enumerate(found) if bound <= low)
     past = next(i for i, bound in enumerate(found) if bound > high)
     return found[first : past + 1]
 

@@ -48,6 +48,8 @@ def _table(report: LatencyReport, percentiles: list[dict[str, Any]], shown: Any,
         columns += _columns(name, which)
     rows = []
     for group, found in zip(report.groups, percentiles, strict=True):
+        if not group.counted and not others:
+            continue  # nothing completed: the first table says so
         cells = [show(value) for value in group.key] + [_MODES[group.streaming]]
         if others:
             cells.append(f"{group.other:,}")
@@ -61,7 +63,7 @@ def _columns(name: str, which: tuple[int, ...]) -> Iterator[Column]:
     figure = FIGURES[name]
     over = f"{figure.heading}, {figure.unit}"
     if name == "output_rate":  # stands beside TPOT, whose values and count it shares
-        yield Column("tok/s p50", right=True)
+        yield Column("p50", right=True, over=figure.unit)
         return
     yield Column("n", right=True, over=over)
     for i in which:
@@ -156,5 +158,6 @@ def summary(report: LatencyReport) -> dict[str, Any]:
         "spent_until_first_token": over.first_token,
         "spent_whole": over.whole,
         "other_outcomes": dict(report.others),
+        "labelled": report.labelled,
         "sampled_1_in": report.sampled,
     }

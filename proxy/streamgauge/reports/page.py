@@ -17,6 +17,9 @@ from streamgauge.reports.table import Line, Table, lines, markdown
 
 Block = Table | list[str]
 
+_LINE_END = "\r\n"
+"""The writer quotes what would end a line, so it must know both signs."""
+
 
 @dataclass(slots=True)
 class Page:
@@ -72,10 +75,10 @@ def csv_lines(records: Iterable[dict[str, Any]]) -> Iterator[str]:
     if first is None:
         return
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="")
+    writer = csv.writer(buffer, lineterminator=_LINE_END)
     for cells in itertools.chain([list(first)], (record.values() for record in itertools.chain([first], whole))):
         writer.writerow([_cell(value) for value in cells])
-        yield buffer.getvalue()
+        yield buffer.getvalue().removesuffix(_LINE_END)
         buffer.seek(0)
         buffer.truncate()
 

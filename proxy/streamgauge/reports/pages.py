@@ -10,7 +10,7 @@ from streamgauge.records import Measurement
 from streamgauge.reports import failures, failures_view, latency, latency_view, listing
 from streamgauge.reports.bars import UNICODE, Ink
 from streamgauge.reports.page import Page
-from streamgauge.reports.query import COLUMNS, MAX_CANDIDATES, Ledger
+from streamgauge.reports.query import MAX_CANDIDATES, Ledger
 from streamgauge.reports.selection import Selection
 from streamgauge.reports.wording import moment, plural
 
@@ -70,7 +70,7 @@ def exchanges_page(ledger: Ledger, selection: Selection, limit: int | None) -> P
 
 def exchange_records(ledger: Ledger, selection: Selection, limit: int | None) -> Iterable[dict[str, Any]]:
     """Full rows with all fields of the Measurement, newest first, one at a time."""
-    return (row._asdict() for row in ledger.rows(selection, COLUMNS, newest_first=True, limit=limit))
+    return (row._asdict() for row in ledger.measurements(selection, limit))
 
 
 def find(ledger: Ledger, name: str) -> tuple[Measurement, list[Measurement]]:

@@ -51,11 +51,12 @@ class Ledger:
         self, selection: Selection, columns: Sequence[str], *, newest_first: bool = False, limit: int | None = None
     ) -> Iterator[sa.Row[Any]]:
         """The selection's rows as named tuples of ``columns`` (ledger columns or dimensions), as they lie; never all in memory."""
-        at = exchanges.c.started_at
         statement = sa.select(*(self._expression(name).label(name) for name in columns)).where(*self._conditions(selection))
-        if newest_first:
-            statement = statement.order_by(at.desc(), exchanges.c.exchange_id.desc())
-        return self._stream(statement.limit(limit) if limit else statement)
+        return self._stream(_newest(statement, limit) if newest_first else statement)
+
+    def measurements(self, selection: Selection, limit: int | None = None) -> Iterator[sa.Row[Any]]:
+        """The selection's rows with every field of the Measurement as the ledger holds it, newest first; never all in memory."""
+        return self._stream(_newest(self._whole().where(*self._conditions(selection)), limit))
 
     def counts(self, selection: Selection, columns: Sequence[str]) -> list[sa.Row[Any]]:
         """For each combination of ``columns``: ``n``, ``first``, ``last`` (started_at) and ``example`` (the newest exchange's id)."""
@@ -111,11 +112,14 @@ class Ledger:
         return None if row[0] is None else (int(row[0]), int(row[1]))
 
     def _measurements(self, *conditions: sa.ColumnElement[bool]) -> list[Measurement]:
-        statement = sa.select(*(self._expression(name).label(name) for name in COLUMNS)).where(*conditions)
-        rows = self._stream(statement.order_by(exchanges.c.started_at).limit(MAX_CANDIDATES))
-        return [Measurement(**row._asdict()) for row in rows]
+        statement = self._whole().where(*conditions).order_by(exchanges.c.started_at).limit(MAX_CANDIDATES)
+        return [Measurement(**row._asdict()) for row in self._stream(statement)]
+
+    def _whole(self) -> sa.Select[Any]:
+        return sa.select(*((exchanges.c[name] if name in self._present else sa.null()).label(name) for name in COLUMNS))
 
     def _expression(self, name: str) -> sa.ColumnElement[Any]:
+        """A ledger column, or what a dimension is made of."""
         if name in BANDS:
             return _band(BANDS[name])
         if name == "hour":
@@ -138,6 +142,11 @@ class Ledger:
     def _stream(self, statement: sa.Executable) -> Iterator[Any]:
         with _faults(self.path), self._engine.connect() as connection:
             yield from connection.execution_options(yield_per=BATCH).execute(statement)
+
+
+def _newest(statement: sa.Select[Any], limit: int | None) -> sa.Select[Any]:
+    ordered = statement.order_by(exchanges.c.started_at.desc(), exchanges.c.exchange_id.desc())
+    return ordered.limit(limit) if limit else ordered
 
 
 def _clause(column: sa.ColumnElement[Any], condition: Condition) -> sa.ColumnElement[bool]:

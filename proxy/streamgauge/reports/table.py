@@ -143,9 +143,16 @@ def _wrapped(text: str, width: int | None, style: Style) -> list[Line]:
 
 def markdown(table: Table) -> list[str]:
     """The table as GitHub-flavoured Markdown."""
-    heads = [f"{c.over} {c.heading}".strip() for c in table.columns]
+    heads = [_flat(column) for column in table.columns]
     out = [f"### {table.title}", ""] if table.title else []
     out.append("| " + " | ".join(heads) + " |")
     out.append("|" + "|".join("---:" if c.right else "---" for c in table.columns) + "|")
     out += ["| " + " | ".join(cell.strip().replace("|", "\\|") for cell in row) + " |" for row in table.rows]
-    return [*out, "", *(f"{note}  " for note in table.notes)]
+    return [*out, *([""] if table.notes else []), *(f"- {note}" for note in table.notes)]
+
+
+def _flat(column: Column) -> str:
+    """Both headings in one: ``TTFT, s`` over ``p50`` is ``TTFT p50, s``."""
+    name, comma, unit = column.over.partition(", ")
+    told = f"{name} {column.heading}".strip()
+    return f"{told}, {unit}" if comma and column.heading != "n" else told

@@ -32,12 +32,14 @@ TITLES: dict[str, str] = {
 
 _LEFT = 24
 _VALUES = 20
+_NAMES = 13
+"""Widths of the chart's left side and of the names of facts, in characters."""
 
 
 def waterfall(m: Measurement, attempts: list[Measurement], width: int = 80, chars: Ink = UNICODE) -> list[Line]:
     """Everything about one exchange, in lines for a screen of ``width``."""
     return [
-        *_head(m),
+        *_head(m, width),
         Line("", "blank"),
         *_chart(m, width, chars),
         Line("", "blank"),
@@ -58,16 +60,17 @@ def record(m: Measurement, attempts: list[Measurement]) -> dict[str, Any]:
     }
 
 
-def _head(m: Measurement) -> list[Line]:
+def _head(m: Measurement, width: int) -> list[Line]:
     ended = m.outcome + (f", {m.error_type}" if m.error_type else "") + (f", HTTP {m.http_status}" if m.http_status else "")
     whose = f", {m.side} side" if m.side else ""
+    what = "  ".join(part for part in (m.model or m.requested_model or m.endpoint_name, m.operation, m.region) if part)
     who = " / ".join(dict.fromkeys(part for part in (m.team, m.tenant, m.app) if part))
     return [
         Line(f"exchange {m.exchange_id}", "title"),
-        _fact("started", f"{moment(m.started_at, milliseconds=True)} UTC"),
-        *([_fact("who", f"{who} ({m.tenant_trust})")] if who else []),
-        _fact("what", "  ".join(part for part in (m.model or m.requested_model or m.endpoint_name, m.operation, m.region) if part) or "-"),
-        _fact("ended", ended + whose),
+        *_fact("started", f"{moment(m.started_at, milliseconds=True)} UTC", width),
+        *(_fact("who", f"{who} ({m.tenant_trust})", width) if who else []),
+        *_fact("what", what or "-", width),
+        *_fact("ended", ended + whose, width),
     ]
 
 
@@ -116,8 +119,8 @@ def _facts(m: Measurement, attempts: list[Measurement], width: int) -> list[Line
     ]
     facts += [("request id", m.upstream_request_id or ""), ("trace", m.trace_id or ""), ("retry", _retry(m, attempts))]
     facts += [("cost", f"${m.cost_usd} ({m.cost_status})" if m.cost_usd else "")]
-    out = [line for name, text in facts if text for line in _folded(f"{name:<13} {text}", width, 14)]
-    return out + [_fact("", _attempt(a, a.exchange_id == m.exchange_id)) for a in attempts if len(attempts) > 1]
+    out = [line for name, text in facts if text for line in _fact(name, text, width)]
+    return out + [Line("  " + _attempt(a, a.exchange_id == m.exchange_id)) for a in attempts if len(attempts) > 1]
 
 
 def _first(m: Measurement) -> str:
@@ -187,11 +190,9 @@ def _attempt(a: Measurement, itself: bool) -> str:
     return f"{a.exchange_id}  attempt {a.sdk_attempt or '?'}  {a.outcome}  {took}{'  (this one)' if itself else ''}"
 
 
-def _fact(name: str, text: str) -> Line:
-    return Line(f"{name:<13} {text}".rstrip())
+def _fact(name: str, text: str, width: int) -> list[Line]:
+    return _folded(f"{name:<{_NAMES}} {text}", width, _NAMES + 1)
 
 
 def _folded(text: str, width: int, indent: int = 0) -> list[Line]:
-    return [
-        Line(part) for part in textwrap.wrap(text, width, subsequent_indent=" " * indent, break_on_hyphens=False, break_long_words=False)
-    ]
+    return [Line(part) for part in textwrap.wrap(text, width, subsequent_indent=" " * indent, break_on_hyphens=False)]

@@ -1,0 +1,97 @@
+"""``streamgauge serve``: the proxy."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from streamgauge.errors import UsageError
+
+
+def serve(
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="Settings file (YAML). Options here override it.")] = None,
+    listen: Annotated[
+        list[str] | None, typer.Option(help="Address for applications, host:port; repeatable. Default 127.0.0.1:8787.")
+    ] = None,
+    admin: Annotated[str | None, typer.Option(help="Address of health, API and metrics. Default 127.0.0.1:8788.")] = None,
+    upstream: Annotated[
+        list[str] | None, typer.Option(help="SERVICE=URL: send a service (bedrock-runtime, sagemaker-runtime, ...) there. Repeatable.")
+    ] = None,
+    ledger: Annotated[str | None, typer.Option(help="Ledger file. Default $STREAMGAUGE_LEDGER or the user's state directory.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, max=256, help="Relay processes.")] = None,
+    signing: Annotated[str | None, typer.Option(help="auto, passthrough or resign.")] = None,
+    region: Annotated[str | None, typer.Option(help="Region of requests that name none.")] = None,
+) -> None:
+    """Run the proxy until SIGTERM or Ctrl-C.
+
+    Example: streamgauge serve --listen 127.0.0.1:8787
+    """
+    from streamgauge.app import Supervisor
+    from streamgauge.config import load
+
+    settings = load(config, overrides(listen, admin, upstream, ledger, workers, signing, region))
+    log_to_stderr(settings.log_level)
+    proxy = Supervisor(settings)
+    proxy.open()
+    sys.stdout.write(banner(proxy.addresses[0], proxy.admin_address, proxy.ledger))
+    sys.stdout.flush()
+    try:
+        proxy.run()
+    finally:
+        proxy.stop()
+
+
+def overrides(
+    listen: list[str] | None,
+    admin: str | None,
+    upstream: list[str] | None,
+    ledger: str | None,
+    workers: int | None,
+    signing: str | None,
+    region: str | None,
+) -> dict[str, Any]:
+    """Options as dotted settings keys; ``None`` leaves a setting alone."""
+    return {
+        "listen": tuple(listen) if listen else None,
+        "admin": admin,
+        "targets.upstreams": upstreams(upstream) if upstream else None,
+        "ledger": ledger,
+        "workers": workers,
+        "relay.signing": signing,
+        "targets.default_region": region,
+    }
+
+
+def upstreams(pairs: list[str]) -> dict[str, str]:
+    """``SERVICE=URL`` pairs as a table. Raises ``UsageError``."""
+    table = {}
+    for pair in pairs:
+        service, found, url = pair.partition("=")
+        if not found or not service or not url:
+            raise UsageError(f"--upstream {pair}: expected SERVICE=URL, such as bedrock-runtime=http://127.0.0.1:9000")
+        table[service] = url
+    return table
+
+
+def log_to_stderr(level: str) -> None:
+    """Set up logging of the supervisor."""
+    import logging
+
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+
+
+def banner(address: str, admin: str, ledger: Path) -> str:
+    """What to set in an application."""
+    return f"""streamgauge listens on http://{address}   admin http://{admin}   ledger {ledger}
+
+Point an application here with one of:
+  export AWS_ENDPOINT_URL_BEDROCK_RUNTIME=http://{address}
+  export AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME=http://{address}
+  export ANTHROPIC_BEDROCK_BASE_URL=http://{address}
+  export OPENAI_BASE_URL=http://{address}/openai/v1
+
+Then: streamgauge report latency --ledger {ledger}
+"""

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from streamgauge import __version__
+from streamgauge.__main__ import main, run
+from streamgauge.cli import main as cli_main
+from streamgauge.errors import CouldNotRun, NotEnoughData, StreamgaugeError, UsageError
+
+
+def test_the_version_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out == f"streamgauge {__version__}\n"
+
+
+def test_help_lists_the_commands_and_each_command_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--help"]) == 0
+    shown = capsys.readouterr().out
+    assert "exchanges" in shown
+    assert "report" in shown
+    for command in (["exchanges"], ["exchanges", "show"], ["report", "latency"], ["report", "errors"]):
+        assert run([*command, "--help"]) == 0
+        assert "Example: streamgauge" in capsys.readouterr().out
+
+
+def test_the_help_of_the_latency_report_defines_its_figures(capsys: pytest.CaptureFixture[str]) -> None:
+    run(["report", "latency", "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "Time to first token: from the moment the application's request head was read" in shown
+    assert "Percentiles are nearest-rank" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (
+            ["report", "latency", "--sinc", "1h"],
+            "No such option: --sinc (Possible options: --since); see `streamgauge report latency --help`",
+        ),
+        (["reprt"], "No such command 'reprt'. Did you mean 'report'?; see `streamgauge --help`"),
+        (["exchanges", "show"], "Missing argument 'ID'; see `streamgauge exchanges show --help`"),
+        (["report", "latency", "--since", "soon"], "--since 'soon' is not a time: write 30m, 24h, 7d, 2026-11-25 or 2026-11-25T08:00:00Z"),
+    ],
+)
+def test_a_wrong_call_is_one_line_and_exit_code_2(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(arguments) == 2
+    caught = capsys.readouterr()
+    assert caught.err == f"streamgauge: {told}\n"
+    assert caught.out == ""
+
+
+def test_called_without_a_command_it_shows_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([]) == 2
+    caught = capsys.readouterr()
+    assert "Commands" in caught.out + caught.err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(UsageError("x"), 2), (NotEnoughData("x"), 3), (CouldNotRun("x"), 4), (StreamgaugeError("x"), 4), (KeyboardInterrupt(), 130)],
+)
+def test_each_error_has_its_exit_code(error: BaseException, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert code == _run_raising(error, monkeypatch)
+
+
+def test_an_unforeseen_error_names_its_place_but_not_its_text(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.delenv("STREAMGAUGE_TRACEBACK", raising=False)
+    assert _run_raising(KeyError("a secret"), monkeypatch) == 4
+    told = capsys.readouterr().err
+    assert told.startswith("streamgauge: internal error KeyError at test_main.py:")
+    assert "secret" not in told
+    assert "Traceback" not in told
+
+
+def test_the_traceback_is_there_for_whoever_asks(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("STREAMGAUGE_TRACEBACK", "1")
+    _run_raising(KeyError("x"), monkeypatch)
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_the_program_exits_with_the_command_s_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["--version"])
+    assert stopped.value.code == 0
+
+
+def test_the_installed_program_and_the_module_are_the_same() -> None:
+    installed = [str(Path(sysconfig.get_path("scripts")) / "streamgauge"), "--version"]
+    module = [sys.executable, "-m", "streamgauge", "--version"]
+    outputs = {subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout for command in (installed, module)}
+    assert outputs == {f"streamgauge {__version__}\n"}
+
+
+def test_help_imports_nothing_heavy() -> None:
+    heavy = "{'sqlalchemy', 'boto3', 'botocore', 'aiohttp', 'pydantic', 'uvloop', 'asyncio', 'yaml'}"
+    code = f"import sys, streamgauge.cli.main; print({heavy} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30).stdout == "set()\n"
+
+
+def _run_raising(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> int:
+    def app(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(cli_main, "app", app)
+    return run([])

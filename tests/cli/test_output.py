@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from streamgauge.cli.output import watched, write
+from tests.docs.terminals import on_a_terminal
+from tests.reports.ledgers import day
+from tests.reports.ledgers import write as write_ledger
+
+
+def test_a_quick_reading_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(watched(range(10), every=1)) == list(range(10))
+    assert capsys.readouterr().err == ""
+
+
+def test_a_long_reading_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    seconds = itertools.count()
+    monkeypatch.setattr("streamgauge.cli.output.time.monotonic", lambda: float(next(seconds)))
+    assert len(list(watched(range(10), every=2))) == 10
+    told = capsys.readouterr().err.splitlines()
+    assert told[-1] == "streamgauge: read 10 exchanges"
+
+
+def test_lines_are_written_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    write(["a", "b"])
+    assert capsys.readouterr().out == "a\nb\n"
+
+
+def test_a_terminal_gets_colours_and_its_own_width(tmp_path: Path) -> None:
+    write_ledger(tmp_path / "ledger.db", day(200))
+    shown = on_a_terminal(["report", "latency", "--by", "team,model", "--ledger", "ledger.db"], tmp_path, term="xterm-256color")
+    assert "\x1b[" in shown
+    plain = on_a_terminal(["report", "latency", "--by", "team,model", "--ledger", "ledger.db"], tmp_path)
+    assert "\x1b" not in plain
+    assert max(len(line) for line in plain.splitlines()) <= 80
+    assert "TTFT of" in plain, "the picture is there by default"
+
+
+def test_a_reader_that_leaves_is_not_an_error(tmp_path: Path) -> None:
+    write_ledger(tmp_path / "ledger.db", day(1_000))
+    command = [sys.executable, "-m", "streamgauge", "exchanges", "--format", "jsonl", "--ledger", str(tmp_path / "ledger.db")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        told = process.stderr.read()
+        process.wait(timeout=30)
+    assert told == b""
+    assert process.returncode == 141
+
+
+def test_a_screen_that_knows_no_blocks_gets_plain_signs(tmp_path: Path) -> None:
+    write_ledger(tmp_path / "ledger.db", day(200))
+    command = [sys.executable, "-m", "streamgauge", "report", "latency", "--plot", "--ledger", "ledger.db"]
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, env={"PYTHONIOENCODING": "ascii", "PYTHONPATH": ":".join(sys.path)}, timeout=30
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"|###" in done.stdout
