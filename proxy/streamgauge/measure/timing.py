@@ -65,5 +65,6 @@ def overheads(points: Points, *, upload_wait_ns: int, tail_wait_ns: int) -> tupl
     first = None if points.forwarded is None or arrived is None else max(0, points.forwarded - arrived) / 1e9
     tail = None
     if points.finished is not None and points.last_byte is not None:
-        tail = max(0, points.finished - points.last_byte - tail_wait_ns) / 1e9
+        # An answer that came in one read has its first chunk and its end at the same moment: count the time once.
+        tail = max(0, points.finished - max(points.last_byte, points.forwarded or 0) - tail_wait_ns) / 1e9
     return request, first, tail

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from time import perf_counter_ns
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from streamgauge.errors import BadResponse
 from streamgauge.framing.http1 import ResponseScanner
@@ -36,8 +36,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio callback."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's are not of asyncio's class
 
     def send(self, exchange: Exchange, head: bytes, body: bytes, *, expects_body: bool) -> None:
         """Send one request whole; its answer goes to ``exchange``."""

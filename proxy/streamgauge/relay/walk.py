@@ -28,7 +28,7 @@ from streamgauge.relay import identity, local_reply
 from streamgauge.relay.exchange import Exchange
 from streamgauge.relay.heads import forwarded, request_head
 from streamgauge.relay.settings import RelaySettings
-from streamgauge.relay.signing import RequestSigner
+from streamgauge.relay.request_signer import RequestSigner
 from streamgauge.targets import Target
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ class RequestWalk:
             exchange.transport.write(CONTINUE)
         parts: list[bytes] = []
         size = 0
-        waiting_since = perf_counter_ns()
+        waits_from = 0 if body.is_eof() else perf_counter_ns()
         while not body.at_eof():
             try:
                 async with asyncio.timeout(self.settings.body_timeout) if not body.is_eof() else _NO_TIMEOUT:
@@ -202,8 +202,8 @@ class RequestWalk:
             raise ClientGone("the application went away before its request was complete")
         now = perf_counter_ns()
         exchange.observation.points.body = now
-        if len(parts) > 1 or exchange.continued:
-            exchange.observation.upload_wait_ns = now - waiting_since
+        if waits_from:
+            exchange.observation.upload_wait_ns = now - waits_from
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _describe(self, exchange: Exchange, target: Target, headers: dict[str, str], content: bytes) -> None:

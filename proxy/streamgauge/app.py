@@ -1,0 +1,272 @@
+"""The supervisor: opens the listening sockets, starts workers and recorder, restarts what dies, stops everything in order.
+
+It holds the sockets for its whole life: a worker that is replaced leaves its queued connections to its successor.
+It relays nothing, measures nothing and imports neither aiohttp nor boto3.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from streamgauge.config import Config
+from streamgauge.errors import CouldNotRun
+from streamgauge.sinks.ledger_read import default_ledger_path
+from streamgauge.targets import check_no_loop
+
+BACKOFF_SECONDS = (0.1, 5.0)
+"""First and longest wait before a dead process is started again: at once for an accident, not in a tight loop for a lasting fault."""
+
+STEADY_SECONDS = 10.0
+"""A process that lived this long was healthy; its next death starts again with the shortest wait."""
+
+RECORDER_SECONDS = 20.0
+"""What the recorder gets at the end to read the spools and commit: a full spool of 1 GiB takes longer and is read at the next start."""
+
+LISTEN_BACKLOG = 4096
+
+_log = logging.getLogger("streamgauge")
+
+
+@dataclass
+class Child:
+    """One process: how to start it, and what became of it."""
+
+    name: str
+    argv: Sequence[str]
+    settings: Callable[[], Any]
+    fds: Sequence[int]
+    process: subprocess.Popen[bytes] | None = None
+    started_at: float = 0.0
+    pause: float = BACKOFF_SECONDS[0]
+    restart_at: float = 0.0
+
+    def start(self) -> None:
+        """Start the process and hand it its settings."""
+        self.process = subprocess.Popen(self.argv, stdin=subprocess.PIPE, pass_fds=tuple(self.fds), start_new_session=True)
+        self.started_at = time.monotonic()
+        assert self.process.stdin is not None
+        try:
+            self.process.stdin.write(msgspec.json.encode(self.settings()) + b"\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it died at once; the next look finds it
+
+    def died(self) -> int | None:
+        """Its exit code, once, if it is dead; the pipe to it is closed then."""
+        if self.process is None or self.process.poll() is None:
+            return None
+        code = self.process.returncode
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process = None
+        lived = time.monotonic() - self.started_at
+        self.pause = BACKOFF_SECONDS[0] if lived > STEADY_SECONDS else min(self.pause * 2, BACKOFF_SECONDS[1])
+        self.restart_at = time.monotonic() + self.pause
+        return code
+
+
+@dataclass
+class Supervisor:
+    """One proxy. ``open`` binds and starts, ``run`` watches until a signal, ``stop`` ends in order."""
+
+    config: Config
+    proxy_id: str = field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}")
+    addresses: list[str] = field(default_factory=list)
+    admin_address: str = ""
+    _sockets: list[socket.socket] = field(default_factory=list)
+    _workers: list[Child] = field(default_factory=list)
+    _recorder: Child | None = None
+
+    @property
+    def ledger(self) -> Path:
+        """Where rows go."""
+        return Path(self.config.ledger) if self.config.ledger else default_ledger_path()
+
+    @property
+    def spool_dir(self) -> Path:
+        """Where workers leave their records."""
+        return Path(self.config.spool_dir) if self.config.spool_dir else self.ledger.parent / f"{self.ledger.name}.spool"
+
+    def open(self) -> None:
+        """Bind all sockets and start all processes. Raises ``CouldNotRun`` naming an address that is taken."""
+        config = self.config
+        check_no_loop([_split(address) for address in (*config.listen, config.admin)], config.targets.upstreams)
+        self.spool_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        listeners = [[_bind(address) for address in config.listen]]
+        self.addresses = [_shown(sock) for sock in listeners[0]]
+        # Further workers get sockets of their own on the very same ports: the kernel spreads connections over them.
+        listeners += [[_bind(address) for address in self.addresses] for _ in range(config.workers - 1)]
+        admin = _bind(config.admin)
+        self.admin_address = _shown(admin)
+        self._sockets = [sock for group in listeners for sock in group] + [admin]
+        self._recorder = self._recorder_child(admin.fileno())
+        self._workers = [self._worker_child(index, [sock.fileno() for sock in group]) for index, group in enumerate(listeners)]
+        for child in (self._recorder, *self._workers):
+            child.start()
+
+    def _worker_child(self, index: int, fds: list[int]) -> Child:
+        def settings() -> dict[str, Any]:
+            config = self.config
+            return {
+                "worker_id": f"{self.proxy_id}-w{index}-{uuid.uuid4().hex[:8]}",
+                "proxy_id": self.proxy_id,
+                "fds": fds,
+                "spool_dir": str(self.spool_dir),
+                "relay": config.relay,
+                "targets": config.targets,
+                "spool": config.spool,
+                "drain_seconds": config.drain_seconds,
+                "log_level": config.log_level,
+            }
+
+        return Child(f"worker {index}", [sys.executable, "-m", "streamgauge.relay.worker"], settings, fds)
+
+    def _recorder_child(self, admin_fd: int) -> Child:
+        def settings() -> dict[str, Any]:
+            return {
+                "spool_dir": str(self.spool_dir),
+                "ledger": {"path": str(self.ledger)},
+                "admin_fd": admin_fd,
+                "admin_token": self.config.admin_token,
+            }
+
+        return Child("recorder", [sys.executable, "-m", "streamgauge.recorder.process"], settings, [admin_fd])
+
+    def run(self, until: Callable[[], bool] = lambda: False) -> None:
+        """Watch the processes until SIGTERM or SIGINT comes or ``until`` says so (asked several times a second)."""
+        told = _SignalPipe()
+        try:
+            while not told.wait(0.2) and not until():
+                self.tend()
+        finally:
+            told.close()
+
+    def tend(self) -> None:
+        """Start again what has died and whose wait is over."""
+        now = time.monotonic()
+        for child in self._children():
+            code = child.died()
+            if code is not None:
+                _log.error("%s ended with exit code %d; starting another in %.1f s", child.name, code, child.pause)
+            if child.process is None and now >= child.restart_at:
+                child.start()
+
+    def stop(self) -> None:
+        """Workers first, which drain; then the recorder, which reads what they left; then the sockets."""
+        _end(self._workers, self.config.drain_seconds + 5.0)
+        if self._recorder is not None:
+            _end([self._recorder], RECORDER_SECONDS)
+        for sock in self._sockets:
+            sock.close()
+
+    def _children(self) -> list[Child]:
+        return [*([self._recorder] if self._recorder else []), *self._workers]
+
+    def pids(self) -> dict[str, int]:
+        """Process ids by name, of those that live."""
+        return {child.name: child.process.pid for child in self._children() if child.process is not None}
+
+
+class _SignalPipe:
+    """SIGTERM and SIGINT as something to wait for, without a thread."""
+
+    def __init__(self) -> None:
+        self._read, self._write = socket.socketpair()
+        for end in (self._read, self._write):
+            end.setblocking(False)
+        self._before = {sig: signal.signal(sig, lambda *_: None) for sig in (signal.SIGTERM, signal.SIGINT)}
+        self._wakeup = signal.set_wakeup_fd(self._write.fileno())
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._read, selectors.EVENT_READ)
+
+    def wait(self, seconds: float) -> bool:
+        """Whether a signal came within ``seconds``."""
+        if not self._selector.select(seconds):
+            return False
+        return bool(set(self._read.recv(64)) & {signal.SIGTERM, signal.SIGINT})
+
+    def close(self) -> None:
+        """Put things back."""
+        signal.set_wakeup_fd(self._wakeup)
+        for sig, handler in self._before.items():
+            signal.signal(sig, handler)
+        self._selector.close()
+        self._read.close()
+        self._write.close()
+
+
+def _end(children: Sequence[Child], seconds: float) -> None:
+    """SIGTERM, wait, and SIGKILL for what has not ended by then."""
+    running = [child for child in children if child.process is not None]
+    for child in running:
+        assert child.process is not None
+        child.process.terminate()
+    deadline = time.monotonic() + seconds
+    for child in running:
+        assert child.process is not None
+        assert child.process.stdin is not None
+        try:
+            child.process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            _log.error("%s did not end within %g s and is killed", child.name, seconds)
+            child.process.kill()
+            child.process.wait()
+        child.process.stdin.close()
+        child.process = None
+
+
+def _split(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    if not port.isdecimal() or int(port) > 65_535:
+        raise CouldNotRun(f"{address!r} is not host:port, such as 127.0.0.1:8787")
+    return host.strip("[]"), int(port)
+
+
+def _bind(address: str) -> socket.socket:
+    host, port = _split(address)
+    try:
+        family, kind, _, _, name = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        sock = socket.socket(family, kind)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if port:
+            _refuse_taken(name, family)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.bind(name)
+        sock.listen(LISTEN_BACKLOG)
+    except OSError as error:
+        raise CouldNotRun(f"cannot listen on {address} ({error.strerror}): is another proxy running? Choose another address") from error
+    return sock
+
+
+_ours: set[tuple[str, int]] = set()
+
+
+def _refuse_taken(name: Any, family: int) -> None:
+    """SO_REUSEPORT would let a second proxy share the first one's port without a word; only our own further workers may."""
+    key = (str(name[0]), int(name[1]))
+    if key in _ours:
+        return
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(name)
+    _ours.add(key)
+
+
+def _shown(sock: socket.socket) -> str:
+    host, port = sock.getsockname()[:2]
+    _ours.add((host, port))
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

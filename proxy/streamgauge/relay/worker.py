@@ -1,0 +1,162 @@
+"""A relay worker: one process, one event loop, one listening socket inherited from the supervisor.
+
+    python -m streamgauge.relay.worker < settings
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import socket
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter_ns
+
+import uvloop
+
+from streamgauge.child import read_settings, stop_on_signal
+from streamgauge.records import WorkerStatus
+from streamgauge.relay import identity
+from streamgauge.relay.downstream import Downstream, DownstreamServer
+from streamgauge.relay.load import Load
+from streamgauge.relay.loop_watch import LoopWatch
+from streamgauge.relay.pool import Pool
+from streamgauge.relay.request_signer import RequestSigner
+from streamgauge.relay.settings import RelaySettings
+from streamgauge.relay.slow import SlowPath
+from streamgauge.relay.walk import RequestWalk
+from streamgauge.routing import Routes, shipped_table
+from streamgauge.spool import SpoolSettings, SpoolWriter
+from streamgauge.targets import Targets, TargetSettings
+
+BACKLOG = 4096
+"""Connections that wait to be accepted: a fleet of clients reconnecting at once, and the kernel's usual upper limit."""
+
+TICK_SECONDS = 1.0
+"""How often silences, timeouts and idle connections are looked at, and the worker says how it is."""
+
+_log = logging.getLogger("streamgauge.relay")
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """All that one worker needs. ``fds`` are inherited listening sockets, ``drain_seconds`` how long open exchanges may take to end."""
+
+    worker_id: str
+    proxy_id: str
+    fds: tuple[int, ...]
+    spool_dir: str
+    relay: RelaySettings = field(default_factory=RelaySettings)
+    targets: TargetSettings = field(default_factory=TargetSettings)
+    spool: SpoolSettings = field(default_factory=SpoolSettings)
+    drain_seconds: float = 30.0
+    log_level: str = "INFO"
+
+
+class Worker:
+    """Builds the relay's objects from settings, serves until told to stop, drains."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self._settings = settings
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        self._watch = LoopWatch(self._loop)
+        self._load = Load()
+        table = shipped_table()
+        relay = settings.relay
+        self._spool = SpoolWriter(Path(settings.spool_dir), settings.spool, settings.worker_id)
+        self._pool = Pool(self._loop, relay, self._watch)
+        self._slow = SlowPath(relay, self._pool, self._watch)
+        self._signer = RequestSigner(relay.signing)
+        self._walk = RequestWalk(
+            relay,
+            Routes(table),
+            Targets(settings.targets, table),
+            self._signer,
+            self._pool,
+            self._slow,
+            self._spool,
+            self._load,
+            settings.proxy_id,
+        )
+        self._server = DownstreamServer(self._walk, self._loop)
+        self._told: tuple[bool, str | None] | None = None
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or until the supervisor is gone."""
+        stop_on_signal(self._loop, self._stop.set)
+        listeners = []
+        for fd in self._settings.fds:
+            sock = socket.socket(fileno=fd)
+            sock.setblocking(False)
+            listeners.append(await self._loop.create_server(self._server, sock=sock, backlog=BACKLOG))
+        # What is alive now stays for the process's life: the collector need not walk it again and again.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 100)
+        while not self._stop.is_set():
+            self._tick()
+            try:
+                async with asyncio.timeout(TICK_SECONDS):
+                    await self._stop.wait()
+            except TimeoutError:
+                continue
+        for listener in listeners:
+            listener.close()
+        await self._drain()
+
+    def _tick(self) -> None:
+        at = perf_counter_ns()
+        self._load.watch(at, self._settings.relay.read_timeout, self._spool)
+        self._pool.trim(at)
+        ready, reason = self._signer.readiness()
+        if (ready, reason) != self._told:
+            self._told = (ready, reason)
+            if not ready:
+                _log.error("%s", reason)
+        status = WorkerStatus(
+            worker_id=self._settings.worker_id,
+            at=identity.timestamp(time.time_ns()),
+            ready=ready and not self._walk.draining,
+            reason=reason or ("draining" if self._walk.draining else None),
+            in_flight=len(self._load.open),
+            loop_lag=self._watch.take_longest(),
+        )
+        self._spool.append(status)
+
+    async def _drain(self) -> None:
+        """No new requests; open exchanges may end; then everything is closed and the spool written."""
+        self._walk.draining = True
+        self._tick()
+        for connection in self._server.connections:
+            if isinstance(connection, Downstream) and not connection.serving:
+                connection.close()
+        deadline = self._loop.time() + self._settings.drain_seconds
+        while self._load.open and self._loop.time() < deadline:
+            await asyncio.sleep(0.02)
+        await self._server.shutdown(timeout=0.1)
+        self._pool.close()
+        await self._slow.close()
+        self._signer.close()
+        self._watch.stop()
+        self._spool.close()
+
+
+def main() -> None:
+    """Process entry point."""
+    settings = read_settings(WorkerSettings)
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    os.environ.pop("PYTHONASYNCIODEBUG", None)
+
+    async def serve() -> None:
+        await Worker(settings).run()
+
+    uvloop.run(serve())
+
+
+if __name__ == "__main__":
+    main()
