@@ -29,6 +29,8 @@ MAX_INTERIMS = 8
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t \x21-\x7e\x80-\xff]*))?")
 _HEADER_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[\t ]*([\t \x21-\x7e\x80-\xff]*?)[\t ]*")
+_HEADERS = re.compile(rb"(?:" + _HEADER_LINE.pattern.replace(b"(", b"(?:") + rb"\r\n)*\r\n")
+_NAME_AND_VALUE = re.compile(rb"([^:]+):[\t ]*([^\r]*?)[\t ]*\r\n")
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[\t ]*(?:;[\t \x21-\x7e\x80-\xff]*)?")
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 
@@ -260,17 +262,14 @@ def _check_plausible(start: bytes) -> None:
 
 def parse_head(raw: bytes) -> ResponseHead:
     """The head in ``raw`` (status line to empty line, inclusive). Raises ``BadResponse`` on anything two readers could read differently."""
-    lines = raw[:-4].split(b"\r\n")
-    status = _STATUS_LINE.fullmatch(lines[0])
+    line_end = raw.index(b"\r\n")
+    status = _STATUS_LINE.fullmatch(raw, 0, line_end)
     if status is None:
         raise BadResponse("bad status line")
-    headers = []
-    for line in lines[1:]:
-        matched = _HEADER_LINE.fullmatch(line)
-        if matched is None:
-            raise BadResponse("bad header line")
-        headers.append((matched[1], matched[2]))
-    return ResponseHead(int(status[2]), raw, tuple(headers), status[1] == b"1")
+    # One pattern checks the whole block; cutting it up needs no further care then.
+    if _HEADERS.fullmatch(raw, line_end + 2) is None:
+        raise BadResponse("bad header line")
+    return ResponseHead(int(status[2]), raw, tuple(_NAME_AND_VALUE.findall(raw, line_end + 2)), status[1] == b"1")
 
 
 def body_framing(head: ResponseHead) -> tuple[bool, int | None]:

@@ -183,12 +183,16 @@ class RequestWalk:
         if "expect" in headers and headers["expect"].lower() == "100-continue" and not body.is_eof() and not exchange.http_1_0:
             exchange.continued = True
             exchange.transport.write(CONTINUE)
+        if body.is_eof():  # it came with the head, as small requests do: nothing to wait for
+            content = body.read_nowait(-1)
+            exchange.observation.points.body = perf_counter_ns()
+            return content
         parts: list[bytes] = []
         size = 0
-        waits_from = 0 if body.is_eof() else perf_counter_ns()
+        waits_from = perf_counter_ns()
         while not body.at_eof():
             try:
-                async with asyncio.timeout(self.settings.body_timeout) if not body.is_eof() else _NO_TIMEOUT:
+                async with asyncio.timeout(self.settings.body_timeout):
                     part = await body.readany()
             except TimeoutError:
                 raise ClientGone(f"the request body stopped arriving for {self.settings.body_timeout:g} s") from None
@@ -202,9 +206,8 @@ class RequestWalk:
             raise ClientGone("the application went away before its request was complete")
         now = perf_counter_ns()
         exchange.observation.points.body = now
-        if waits_from:
-            exchange.observation.upload_wait_ns = now - waits_from
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        exchange.observation.upload_wait_ns = now - waits_from
+        return b"".join(parts)
 
     def _describe(self, exchange: Exchange, target: Target, headers: dict[str, str], content: bytes) -> None:
         facts = read_request(exchange.operation, content, headers)
@@ -319,19 +322,6 @@ DRAIN_NOTICED_NS = 1_000_000
 """Below a millisecond the wait for the last byte is the event loop's own turn, not a slow application."""
 
 MALFORMED = Operation("unknown", "opaque", "opaque", streaming=False)
-
-
-class _NoTimeout:
-    """Nothing to wait for, so nothing to time: the body is here whole."""
-
-    async def __aenter__(self) -> None:
-        return None
-
-    async def __aexit__(self, *_: object) -> None:
-        return None
-
-
-_NO_TIMEOUT = _NoTimeout()
 
 
 def _refusal(error: StreamgaugeError) -> tuple[str | None, Verdict]:
