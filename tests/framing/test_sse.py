@@ -14,6 +14,7 @@ from tests.framing.test_eventstream import sliced
 
 fields = st.sampled_from(
     [
+        b"data: 0123456789",
         b"data: one",
         b"data:two",
         b"data:  three",
@@ -67,7 +68,7 @@ def test_random_bytes_raise_nothing(pieces: list[bytes]) -> None:
     assert all(isinstance(event, tuple) for event in events_of(pieces))
 
 
-@given(sliced(texts), st.integers(0, 12))
+@given(sliced(texts), st.integers(0, 30))
 def test_what_is_over_the_limit_is_refused_alike_in_any_slicing(pieces: list[bytes], limit: int) -> None:
     assert events_of(pieces, limit) == events_of([b"".join(pieces)], limit)
 
@@ -100,10 +101,10 @@ def test_a_line_without_its_end_is_missed_at_the_close() -> None:
 
 
 def test_many_data_lines_of_one_event_are_bounded_together() -> None:
-    decoder = SseDecoder(limit=10)
-    decoder.feed(b"data: 1234\ndata: 12345\n")
+    decoder = SseDecoder(limit=16)
+    decoder.feed(b"data: 0123456789\ndata: 01234\n")
     with pytest.raises(Undecodable, match="line_too_long"):
-        decoder.feed(b"data: 1\n")
+        decoder.feed(b"data:\n")
     with pytest.raises(Undecodable, match="line_too_long"):
         decoder.feed(b"\n")
     with pytest.raises(Undecodable, match="line_too_long"):
@@ -111,4 +112,8 @@ def test_many_data_lines_of_one_event_are_bounded_together() -> None:
 
 
 def test_events_before_one_that_is_too_long_are_returned_first() -> None:
-    assert events_of([b"data: a\n\ndata: 12345\ndata: 123456\n\n"], limit=11) == [(b"", b"a"), "line_too_long"]
+    assert events_of([b"data: a\n\ndata: 0123456789\ndata: 012345\n\n"], limit=16) == [(b"", b"a"), "line_too_long"]
+
+
+def test_a_bare_event_line_takes_the_name_away() -> None:
+    assert events_of([b"event: ping\nevent\ndata: a\n\n"]) == [(b"", b"a")]

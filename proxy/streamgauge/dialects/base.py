@@ -25,6 +25,9 @@ NOTHING: tuple[StreamEvent, ...] = ()
 TRUNCATED = Fault("stream_truncated")
 """A stream ended cleanly for HTTP, but without its own end marker; SDKs take that for a complete answer."""
 
+NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What the JSON decoder raises for bytes that are no JSON, no UTF-8, or nested beyond reason."""
+
 F = TypeVar("F")
 F_co = TypeVar("F_co", covariant=True)
 T = TypeVar("T")
@@ -201,7 +204,7 @@ def decoded(decoder: msgspec.json.Decoder[T], payload: bytes) -> T:
     """
     try:
         return decoder.decode(payload)
-    except (msgspec.DecodeError, RecursionError):
+    except NOT_JSON:
         raise Undecodable("json") from None
 
 
@@ -215,5 +218,5 @@ def understood(decoder: msgspec.json.Decoder[T], payload: bytes) -> T | None:
         return decoder.decode(payload)
     except msgspec.ValidationError:
         return None
-    except (msgspec.DecodeError, RecursionError):
+    except NOT_JSON:
         raise Undecodable("json") from None

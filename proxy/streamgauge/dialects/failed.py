@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from streamgauge.dialects.base import NOTHING, Events
+from streamgauge.dialects.base import NOT_JSON, NOTHING, Events
 from streamgauge.dialects.meaning.counts import OTHER, error_code
 from streamgauge.records import Fault
 
@@ -77,7 +77,7 @@ def _bare(name: str | None) -> str | None:
 def _candidates(body: bytes) -> tuple[object, ...]:
     try:
         error = _error.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except NOT_JSON:
         return ()
     if error.Output is not None:
         error = error.Output

@@ -105,6 +105,8 @@ class SageMakerStream(StreamDialect[Frame]):
             line = line[5:].lstrip()
         elif not line.startswith(b"{"):
             return NOTHING
+        if not line:
+            return NOTHING
         if line == b"[DONE]":
             return self._finish(self._chunks.finish_reason)
         message = understood(_line, line)

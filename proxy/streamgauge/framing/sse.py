@@ -58,7 +58,7 @@ class SseDecoder:
                     frames.append((self._name, bytes(self._data)))
                     self._data = None
                 self._name = b""
-            elif line.startswith(b"event:"):
+            elif line.startswith(b"event:") or line == b"event":
                 self._name = line[6:].removeprefix(b" ")
         return frames
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
+from streamgauge.dialects.base import NOT_JSON
 from streamgauge.dialects.meaning.counts import MAX_COUNT
 from streamgauge.records import Operation, RequestFacts
 
@@ -134,7 +135,7 @@ def _decoded(body: bytes) -> _Request:
         return _UNREAD
     try:
         return _request.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except NOT_JSON:
         return _UNREAD
 
 

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import pytest
+
+from streamgauge.dialects import open_dialect
+from streamgauge.dialects.anthropic import Anthropic, AnthropicStream
+from streamgauge.dialects.converse import Converse, ConverseStream
+from streamgauge.dialects.failed import Failed
+from streamgauge.dialects.invoke_model import InvokeModel, InvokeModelStream
+from streamgauge.dialects.opaque import Opaque
+from streamgauge.dialects.openai_chat import OpenAiChat, OpenAiChatStream
+from streamgauge.dialects.sagemaker import SageMaker, SageMakerStream
+from streamgauge.records import VISIBLE, Operation, Served, Usage, UsageReported
+from tests.dialects import shapes
+from tests.dialects.watch import trace
+
+
+@pytest.mark.parametrize(
+    ("operation", "content_type", "kind"),
+    [
+        (shapes.CONVERSE, shapes.JSON, Converse),
+        (shapes.CONVERSE_STREAM, shapes.EVENT_STREAM, ConverseStream),
+        (shapes.INVOKE, shapes.JSON, InvokeModel),
+        (shapes.INVOKE_STREAM, shapes.EVENT_STREAM, InvokeModelStream),
+        (shapes.ANTHROPIC, shapes.JSON, Anthropic),
+        (shapes.ANTHROPIC, "text/event-stream; charset=utf-8", AnthropicStream),
+        (shapes.OPENAI_CHAT, "Application/JSON;charset=utf-8", OpenAiChat),
+        (shapes.OPENAI_CHAT, shapes.SSE, OpenAiChatStream),
+        (shapes.SAGEMAKER, shapes.JSON, SageMaker),
+        (shapes.SAGEMAKER_STREAM, shapes.EVENT_STREAM, SageMakerStream),
+        (shapes.OPAQUE, shapes.JSON, Opaque),
+        (shapes.INVOKE, "image/png", Opaque),
+        (shapes.CONVERSE_STREAM, shapes.JSON, Opaque),
+        (shapes.CONVERSE_STREAM, None, Opaque),
+        (Operation("x", "y", "no such dialect"), shapes.JSON, Opaque),
+    ],
+)
+def test_operation_and_content_type_choose_who_reads(operation: Operation, content_type: str | None, kind: type) -> None:
+    assert type(open_dialect(operation, 200, content_type, {})) is kind
+
+
+@pytest.mark.parametrize("operation", [shapes.CONVERSE_STREAM, shapes.OPENAI_CHAT, shapes.OPAQUE])
+def test_an_error_status_is_read_as_an_error_whatever_was_asked(operation: Operation) -> None:
+    assert type(open_dialect(operation, 400, shapes.EVENT_STREAM, {})) is Failed
+
+
+def test_a_compressed_answer_is_not_read_and_says_why() -> None:
+    dialect = open_dialect(shapes.OPENAI_CHAT, 200, shapes.SSE, {"content-encoding": "gzip"})
+    assert trace(dialect, [b"\x1f\x8b"]) == ["content_encoding"]
+
+
+@pytest.mark.parametrize("encoding", ["identity", "Identity ", ""])
+def test_an_encoding_that_is_none_hinders_nobody(encoding: str) -> None:
+    assert type(open_dialect(shapes.OPENAI_CHAT, 200, shapes.SSE, {"content-encoding": encoding})) is OpenAiChatStream
+
+
+def test_a_compressed_answer_that_nobody_would_read_is_no_loss() -> None:
+    assert trace(open_dialect(shapes.OPAQUE, 200, shapes.JSON, {"content-encoding": "gzip"}), [b"a"]) == []
+
+
+def test_the_inner_content_type_reaches_sagemaker() -> None:
+    headers = {"x-amzn-sagemaker-content-type": "text/plain; charset=utf-8"}
+    dialect = open_dialect(shapes.SAGEMAKER_STREAM, 200, shapes.EVENT_STREAM, headers)
+    assert trace(dialect, [shapes.part(b"a")]) == [*VISIBLE]
+
+
+def test_the_head_of_an_image_answer_still_tells_its_tokens() -> None:
+    headers = {"x-amzn-bedrock-input-token-count": "4", "x-amzn-bedrock-service-tier": "flex"}
+    said = trace(open_dialect(shapes.INVOKE, 200, "image/png", headers), [b"\x89PNG"])
+    assert said == [UsageReported(Usage(4), preferred=False), Served(service_tier="flex")]
