@@ -3,11 +3,12 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from streamgauge.cli.output import watched, write
+from streamgauge.cli.output import patient, watched, write
 from tests.docs.terminals import on_a_terminal
 from tests.reports.ledgers import day
 from tests.reports.ledgers import write as write_ledger
@@ -24,6 +25,18 @@ def test_a_long_reading_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch, caps
     assert len(list(watched(range(10), every=2))) == 10
     told = capsys.readouterr().err.splitlines()
     assert told[-1] == "streamgauge: read 10 exchanges"
+
+
+def test_a_statement_that_takes_long_is_announced_and_a_quick_one_is_not(capsys: pytest.CaptureFixture[str]) -> None:
+    with patient("counting"):
+        pass
+    assert capsys.readouterr().err == ""
+    told = ""
+    with patient("counting", patience=0.0):
+        deadline = time.monotonic() + 10
+        while not told and time.monotonic() < deadline:
+            told = capsys.readouterr().err
+    assert told == "streamgauge: counting\n"
 
 
 def test_lines_are_written_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:

@@ -103,7 +103,7 @@ def test_without_a_tail_figure_the_reader_gets_at_most_what_was_waited_for_it() 
 def test_the_time_to_the_first_token_adds_up_to_ttft() -> None:
     m = measured()
     assert m.ttft is not None
-    assert sum(spent_until_first_token(m).values()) == pytest.approx(m.ttft)
+    assert sum(spent_until_first_token(phases(m)).values()) == pytest.approx(m.ttft)
 
 
 seconds = st.none() | st.floats(0, 100)

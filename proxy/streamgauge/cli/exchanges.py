@@ -41,7 +41,7 @@ def exchanges(
         return
     from datetime import UTC, datetime
 
-    from streamgauge.cli.output import Screen, watched, write
+    from streamgauge.cli.output import Screen, patient, watched, write
     from streamgauge.reports import pages
     from streamgauge.reports.page import as_text, csv_lines, json_lines
     from streamgauge.reports.query import Ledger
@@ -52,7 +52,8 @@ def exchanges(
     with Ledger(ledger or default_ledger_path()) as opened:
         if format_ is ListFormat.table:
             screen = Screen()
-            page = pages.exchanges_page(opened, selection, DEFAULT_ROWS if limit is None else limit or None)
+            with patient(f"reading {opened.path}"):
+                page = pages.exchanges_page(opened, selection, DEFAULT_ROWS if limit is None else limit or None)
             screen.show(as_text(page, screen.width, screen.chars))
         else:
             records = watched(pages.exchange_records(opened, selection, limit or None))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -74,6 +75,27 @@ def watched(rows: Iterable[Any], every: int = 5_000) -> Iterator[Any]:
             yield row
     finally:
         if shown != begun and sys.stderr.isatty():
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def patient(what: str, patience: float = PATIENCE) -> Iterator[None]:
+    """Says ``what`` is going on when the block takes longer than two seconds: for one long statement that gives no rows to count."""
+    told = threading.Event()
+
+    def tell() -> None:
+        told.set()
+        _tell(what)
+
+    timer = threading.Timer(patience, tell)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+        if told.is_set() and sys.stderr.isatty():
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 

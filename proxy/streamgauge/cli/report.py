@@ -81,14 +81,14 @@ def errors(
     """
     from datetime import UTC, datetime
 
-    from streamgauge.cli.output import Screen
+    from streamgauge.cli.output import Screen, patient
     from streamgauge.reports import pages
     from streamgauge.reports.query import Ledger
     from streamgauge.reports.selection import read
     from streamgauge.sinks.ledger_read import default_ledger_path
 
     selection = read(since=since, until=until, by=by, where=where, now=datetime.now(UTC))
-    with Ledger(ledger or default_ledger_path()) as opened:
+    with Ledger(ledger or default_ledger_path()) as opened, patient(f"counting in {opened.path}"):
         page = pages.errors_page(opened, selection)
     _write(page, format_, Screen())
 

@@ -6,8 +6,8 @@ so their sum is ``e2e``; a time point that was not measured is left out and its 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Iterable
+from typing import NamedTuple, Protocol
 
 PHASES: dict[str, str] = {
     "upload": "waiting for the application to send its request (reader)",
@@ -57,8 +57,7 @@ TIMED_COLUMNS = tuple(Timed.__annotations__)
 """What a row needs to be attributed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Phase:
+class Phase(NamedTuple):
     """One stretch of the axis, in seconds from its beginning. ``name`` is a key of ``PHASES``."""
 
     name: str
@@ -135,11 +134,11 @@ def _after(sent: float, seconds: float | None) -> float | None:
     return None if seconds is None else sent + seconds
 
 
-def spent(m: Timed) -> dict[str, float]:
-    """Seconds by spender (keys of ``SPENDERS``); their sum is ``e2e``."""
+def spent(m: Timed, cut: Iterable[Phase] | None = None) -> dict[str, float]:
+    """Seconds by spender (keys of ``SPENDERS``); their sum is ``e2e``. ``cut``: the phases of ``m``, from whoever has them already."""
     length = dict.fromkeys(PHASES, 0.0)
-    for phase in phases(m):
-        length[phase.name] += phase.length
+    for name, start, end in phases(m) if cut is None else cut:
+        length[name] += end - start
     proxy_late, reader_slow = _inside(m, length["generation"])
     waited = _reader_at_the_end(m, length["handover"])
     body_waited = min(max(0.0, (m.downstream_wait or 0.0) - waited), length["body"])
@@ -153,19 +152,21 @@ def spent(m: Timed) -> dict[str, float]:
     }
 
 
-def spent_until_first_token(m: Timed) -> dict[str, float]:
-    """As ``spent``, of the time up to the first generated output alone; its sum is ``ttft`` where that is known."""
+_BEFORE_FIRST_TOKEN = {
+    "upload": "upload",
+    "request": "proxy",
+    "connect": "connect",
+    "first_byte": "provider_first",
+    "first_token": "provider_first",
+}
+
+
+def spent_until_first_token(cut: Iterable[Phase]) -> dict[str, float]:
+    """As ``spent``, of the phases up to the first generated output alone; its sum is ``ttft`` where that is known."""
     found = dict.fromkeys(SPENDERS, 0.0)
-    spender = {
-        "upload": "upload",
-        "request": "proxy",
-        "connect": "connect",
-        "first_byte": "provider_first",
-        "first_token": "provider_first",
-    }
-    for phase in phases(m):
-        if phase.name in spender:
-            found[spender[phase.name]] += phase.length
+    for name, start, end in cut:
+        if name in _BEFORE_FIRST_TOKEN:
+            found[_BEFORE_FIRST_TOKEN[name]] += end - start
     return found
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from streamgauge.errors import UsageError
-from streamgauge.reports.attribution import SPENDERS, TIMED_COLUMNS, Timed, spent, spent_until_first_token
+from streamgauge.reports.attribution import SPENDERS, TIMED_COLUMNS, Timed, phases, spent, spent_until_first_token
 from streamgauge.reports.dimensions import has_order, order
 from streamgauge.reports.percentiles import MAX_VALUES, Pool, Samples
 from streamgauge.reports.selection import Selection, duration, nearest
@@ -83,7 +83,8 @@ class OverObjective:
     def take(self, row: Timed) -> None:
         """Add one exchange that is over the objective."""
         self.over += 1
-        for sums, parts in ((self.first_token, spent_until_first_token(row)), (self.whole, spent(row))):
+        cut = phases(row)
+        for sums, parts in ((self.first_token, spent_until_first_token(cut)), (self.whole, spent(row, cut))):
             for name, seconds in parts.items():
                 sums[name] += seconds
 
