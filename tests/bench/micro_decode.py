@@ -1,6 +1,6 @@
 """What understanding costs: microseconds per frame arriving whole, for the streams the relay sees most.
 
-Run: python tests/bench/micro_decode.py [--rounds N]
+Run from the repository's root: python -m tests.bench.micro_decode [--rounds N]
 The payloads have the size and shape of real ones; each round opens a dialect and feeds it 400 deltas between a head and an end.
 """
 
@@ -45,10 +45,10 @@ def main() -> None:
     for name, make in shapes.STREAMS.items():
         stream = make(DELTAS)
         best = min(timeit.repeat(_feeder(stream.operation, stream.content_type, stream.chunks), number=1, repeat=rounds))
-        print(f"{name:24s} {best / len(stream.chunks) * 1e6:6.2f} us/frame")
+        print(f"{name:30s} {best / len(stream.chunks) * 1e6:6.2f} us/frame")
     converse = shapes.STREAMS["converse_stream"](DELTAS).chunks
     best = min(timeit.repeat(_framing(converse), number=1, repeat=rounds))
-    print(f"{'event stream framing only':24s} {best / len(converse) * 1e6:6.2f} us/frame")
+    print(f"{'event stream framing only':30s} {best / len(converse) * 1e6:6.2f} us/frame")
 
 
 if __name__ == "__main__":
