@@ -29,10 +29,13 @@ MAX_INTERIMS = 8
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t \x21-\x7e\x80-\xff]*))?")
 _HEADER_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[\t ]*([\t \x21-\x7e\x80-\xff]*?)[\t ]*")
-_HEADERS = re.compile(rb"(?:" + _HEADER_LINE.pattern.replace(b"(", b"(?:") + rb"\r\n)*\r\n")
-_NAME_AND_VALUE = re.compile(rb"([^:]+):[\t ]*([^\r]*?)[\t ]*\r\n")
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[\t ]*(?:;[\t \x21-\x7e\x80-\xff]*)?")
-_LENGTH = re.compile(rb"[0-9]{1,18}")
+_LENGTH = re.compile(r"[0-9]{1,18}")
+
+_LINES: dict[bytes, tuple[bytes, bytes, str, str]] = {}
+_LINES_KEPT = 4_096
+_LINE_KEPT_BYTES = 128
+"""Header lines whose parts are remembered: all but the date and the request id are the same in every answer. Forgotten all at once when full."""
 
 _SIZES: dict[bytes, int] = {}
 _SIZES_KEPT = 4_096
@@ -40,16 +43,16 @@ _SIZES_KEPT = 4_096
 
 
 class ResponseHead(msgspec.Struct, frozen=True):
-    """A final response's head. ``raw`` is the exact block including the empty line; ``headers`` in order, names and values as sent."""
+    """A response's head. ``raw`` is the exact block including the empty line; ``headers`` in order, names and values as sent.
+
+    ``by_name`` has the names in lower case; values of repeated names are joined by a comma.
+    """
 
     status: int
     raw: bytes
     headers: tuple[tuple[bytes, bytes], ...]
     http_1_1: bool
-
-    def lowered(self) -> dict[str, str]:
-        """Header names in lower case; of repeated names the last value stands."""
-        return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self.headers}
+    by_name: dict[str, str]
 
 
 # States of a body. Integers, since the hot path compares them per chunk.
@@ -65,7 +68,18 @@ class ResponseScanner:
     Raises ``BadResponse``; after that the object must not be fed again.
     """
 
-    __slots__ = ("_buffer", "_expects_body", "_interims_seen", "_remaining", "_state", "_trailer_bytes", "body_start", "consumed", "head", "interims")
+    __slots__ = (
+        "_buffer",
+        "_expects_body",
+        "_interims_seen",
+        "_remaining",
+        "_state",
+        "_trailer_bytes",
+        "body_start",
+        "consumed",
+        "head",
+        "interims",
+    )
 
     def __init__(self, *, expects_body: bool = True) -> None:
         """``expects_body`` is false for answers to HEAD."""
@@ -262,26 +276,44 @@ def _check_plausible(start: bytes) -> None:
 
 def parse_head(raw: bytes) -> ResponseHead:
     """The head in ``raw`` (status line to empty line, inclusive). Raises ``BadResponse`` on anything two readers could read differently."""
-    line_end = raw.index(b"\r\n")
-    status = _STATUS_LINE.fullmatch(raw, 0, line_end)
+    lines = raw[:-4].split(b"\r\n")
+    status = _STATUS_LINE.fullmatch(lines[0])
     if status is None:
         raise BadResponse("bad status line")
-    # One pattern checks the whole block; cutting it up needs no further care then.
-    if _HEADERS.fullmatch(raw, line_end + 2) is None:
+    headers = []
+    by_name = {}
+    for line in lines[1:]:
+        name, value, lowered, text = _LINES.get(line) or _parse_line(line)
+        headers.append((name, value))
+        by_name[lowered] = f"{by_name[lowered]}, {text}" if lowered in by_name else text
+    return ResponseHead(int(status[2]), raw, tuple(headers), status[1] == b"1", by_name)
+
+
+def _parse_line(line: bytes) -> tuple[bytes, bytes, str, str]:
+    """(name, value, name in lower case, value as text)."""
+    matched = _HEADER_LINE.fullmatch(line)
+    if matched is None:
         raise BadResponse("bad header line")
-    return ResponseHead(int(status[2]), raw, tuple(_NAME_AND_VALUE.findall(raw, line_end + 2)), status[1] == b"1")
+    name, value = matched.groups()
+    parts = (name, value, name.lower().decode("latin-1"), value.decode("latin-1"))
+    if len(line) <= _LINE_KEPT_BYTES:
+        if len(_LINES) >= _LINES_KEPT:
+            _LINES.clear()
+        _LINES[line] = parts
+    return parts
 
 
 def body_framing(head: ResponseHead) -> tuple[bool, int | None]:
-    """(chunked, content length) as the head states them. Raises ``BadResponse`` where they are doubtful or conflict."""
-    lengths = {value for name, value in head.headers if name.lower() == b"content-length"}
-    codings = [value for name, value in head.headers if name.lower() == b"transfer-encoding"]
-    if codings:
-        if lengths or len(codings) > 1 or codings[0].lower() != b"chunked" or not head.http_1_1:
+    """(chunked, content length) as the head states them. Raises ``BadResponse`` where they are doubtful, repeated or conflict."""
+    by_name = head.by_name
+    coding = by_name.get("transfer-encoding")
+    length = by_name.get("content-length")
+    if coding is not None:
+        if length is not None or coding.lower() != "chunked" or not head.http_1_1:
             raise BadResponse("unsupported transfer coding")
         return True, None
-    if not lengths:
+    if length is None:
         return False, None
-    if len(lengths) > 1 or not _LENGTH.fullmatch(next(iter(lengths))):
+    if not _LENGTH.fullmatch(length):
         raise BadResponse("bad content length")
-    return False, int(next(iter(lengths)))
+    return False, int(length)

@@ -138,13 +138,13 @@ class Downstream(RequestHandler):  # type: ignore[type-arg,unused-ignore]
     async def _next(self) -> bool:
         if not self._messages:
             self.serving = False
-            if self._close:
+            if self._ending():
                 return False
             self._waiter = self._loop.create_future()
             try:
                 await self._waiter
             except asyncio.CancelledError:
-                if self._close or self._force_close:
+                if self._ending():
                     return False
                 raise
             finally:
@@ -166,6 +166,9 @@ class Downstream(RequestHandler):  # type: ignore[type-arg,unused-ignore]
             return False
         self._rearm()
         return True
+
+    def _ending(self) -> bool:
+        return self._close or self._force_close
 
     def _rearm(self) -> None:
         """Restart the idle timer, as aiohttp's loop does."""

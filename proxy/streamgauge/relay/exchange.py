@@ -103,7 +103,7 @@ class Exchange:
     def begin(self, head: ResponseHead, *, ends_with_connection: bool, at: int) -> bytes:
         """The response head came: choose the dialect; return the head's bytes for the application."""
         self.status = head.status
-        headers = head.lowered()
+        headers = head.by_name
         m = self.measurement
         m.http_status = head.status
         m.upstream_request_id = _request_id(headers)
@@ -115,7 +115,7 @@ class Exchange:
             # The answer decides: an error, or one JSON document, is no stream, whatever was asked for.
             self.observation.streaming = False
         self.observation.answered(open_dialect(self.operation, head.status, content_type, headers), at)
-        unchunk = self.http_1_0 and b"chunked" in headers.get("transfer-encoding", "").encode()
+        unchunk = self.http_1_0 and "transfer-encoding" in headers
         if ends_with_connection or unchunk:
             self.keep_alive = False
         self.replied = True

@@ -12,37 +12,65 @@ from streamgauge.framing.http1 import ResponseHead
 
 Headers = Sequence[tuple[bytes, bytes]]
 
-_OURS = frozenset({b"keep-alive", b"proxy-authorization", b"proxy-connection", b"upgrade"})
+_OURS = frozenset({"keep-alive", "proxy-authorization", "proxy-connection", "upgrade"})
 """Between the application and us. ``Connection`` is looked at apart, ``Transfer-Encoding`` and ``TE`` keep their meaning on the other leg."""
 
-_NEVER_NAMED = frozenset({b"host", b"content-length", b"transfer-encoding", b"authorization", b"content-type", b"expect", b"trailer", b"te"})
+_NEVER_NAMED = frozenset({"host", "content-length", "transfer-encoding", "authorization", "content-type", "expect", "trailer", "te"})
 """A ``Connection`` header that names one of these is not obeyed: removing them would change the message, not the connection."""
 
 
-def connection_options(headers: Headers) -> frozenset[bytes]:
-    """The options of all ``Connection`` headers, in lower case."""
-    values = [value for name, value in headers if len(name) == 10 and name.lower() == b"connection"]
-    if not values:
-        return frozenset()
-    return frozenset(option.strip().lower() for value in values for option in value.split(b",")) - {b""}
+_NONE: frozenset[str] = frozenset()
+_KEEP_ALIVE = frozenset({"keep-alive"})
+
+_LOWERED: dict[bytes, str] = {}
+_LOWERED_KEPT = 1_024
+"""Header names seen, in lower case. Applications send a few dozen; a hostile one can fill this once."""
 
 
-def forwarded(headers: Headers, host: bytes) -> list[tuple[bytes, bytes]]:
-    """A request's headers as the upstream gets them; ``host`` replaces the value of ``Host`` in its place, or comes first if there is none."""
-    options = connection_options(headers)
-    drop = (_OURS | options) - _NEVER_NAMED if options - {b"keep-alive"} else _OURS
-    keep_connection = options == {b"keep-alive"}
+def connection_options(value: str | None) -> frozenset[str]:
+    """The options of a ``Connection`` header, in lower case."""
+    if value is None:
+        return _NONE
+    if value == "keep-alive":
+        return _KEEP_ALIVE
+    return frozenset(option.strip().lower() for option in value.split(",")) - {""}
+
+
+def read_headers(raw: Headers) -> dict[str, str]:
+    """A request's headers by lower-case name; repeated ones are joined by a comma, as RFC 9110 section 5.3 reads them."""
+    headers: dict[str, str] = {}
+    for name, value in raw:
+        lowered = _LOWERED.get(name) or _lower(name)
+        text = value.decode("latin-1")
+        headers[lowered] = f"{headers[lowered]},{text}" if lowered in headers else text
+    return headers
+
+
+def _lower(name: bytes) -> str:
+    lowered = name.lower().decode("latin-1")
+    if len(_LOWERED) < _LOWERED_KEPT and len(name) <= 64:
+        _LOWERED[name] = lowered
+    return lowered
+
+
+def forwarded(raw: Headers, headers: dict[str, str], host: bytes) -> list[tuple[bytes, bytes]]:
+    """A request's headers as the upstream gets them; ``host`` replaces the value of ``Host`` in its place, or comes first if there is none.
+
+    ``headers`` are the same ones by lower-case name, as ``read_headers`` gives them.
+    """
+    drop = _OURS
+    options = connection_options(headers.get("connection"))
+    if options - _KEEP_ALIVE:
+        drop = (_OURS | options | {"connection"}) - _NEVER_NAMED
+    untouched = drop.isdisjoint(headers)
     out: list[tuple[bytes, bytes]] = []
     host_seen = False
-    for pair in headers:
-        lowered = pair[0].lower()
-        if lowered == b"host":
+    for pair in raw:
+        lowered = _LOWERED.get(pair[0]) or _lower(pair[0])
+        if lowered == "host":
             host_seen = True
             out.append(pair if pair[1] == host else (pair[0], host))
-        elif lowered == b"connection":
-            if keep_connection:
-                out.append(pair)
-        elif lowered not in drop:
+        elif untouched or lowered not in drop:
             out.append(pair)
     if not host_seen:
         out.insert(0, (b"Host", host))
@@ -51,9 +79,8 @@ def forwarded(headers: Headers, host: bytes) -> list[tuple[bytes, bytes]]:
 
 def request_head(method: bytes, origin_path: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     """The bytes of a request head."""
-    lines = [b"%b %b HTTP/1.1" % (method, origin_path)]
-    lines += [b"%b: %b" % pair for pair in headers]
-    return b"\r\n".join(lines) + b"\r\n\r\n"
+    lines = [b"%b: %b\r\n" % pair for pair in headers]
+    return b"%b %b HTTP/1.1\r\n%b\r\n" % (method, origin_path, b"".join(lines))
 
 
 def response_head(head: ResponseHead, *, chunked_for_1_0: bool) -> bytes:
@@ -61,17 +88,17 @@ def response_head(head: ResponseHead, *, chunked_for_1_0: bool) -> bytes:
 
     ``chunked_for_1_0``: the application speaks HTTP/1.0 and cannot read chunks; it gets the bare body, ended by the connection's close.
     """
-    options = connection_options(head.headers)
-    if not chunked_for_1_0 and options <= {b"keep-alive"}:
+    connection = head.by_name.get("connection")
+    if not chunked_for_1_0 and (connection is None or connection.lower() == "keep-alive"):
         return head.raw
-    drop = ({b"connection", b"keep-alive", b"proxy-connection"} | options) - _NEVER_NAMED
+    drop = ({"connection", "keep-alive", "proxy-connection"} | connection_options(connection)) - _NEVER_NAMED
     if chunked_for_1_0:
-        drop |= {b"transfer-encoding", b"trailer"}
+        drop |= {"transfer-encoding", "trailer"}
     lines = head.raw[:-4].split(b"\r\n")
-    kept = [lines[0], *(line for line in lines[1:] if line.partition(b":")[0].lower() not in drop)]
+    kept = [lines[0], *(line for line in lines[1:] if line.partition(b":")[0].lower().decode("latin-1") not in drop)]
     return b"\r\n".join(kept) + b"\r\n\r\n"
 
 
 def keeps_alive(head: ResponseHead) -> bool:
     """Whether the upstream will take another request on this connection."""
-    return head.http_1_1 and b"close" not in connection_options(head.headers)
+    return head.http_1_1 and "close" not in connection_options(head.by_name.get("connection"))

@@ -53,7 +53,10 @@ class SlowPath:
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             timeout = aiohttp.ClientTimeout(
-                total=None, sock_connect=self._settings.connect_timeout, connect=self._settings.connect_timeout, sock_read=self._settings.read_timeout
+                total=None,
+                sock_connect=self._settings.connect_timeout,
+                connect=self._settings.connect_timeout,
+                sock_read=self._settings.read_timeout,
             )
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=int(self._settings.dns_age)),
@@ -163,4 +166,5 @@ def _head(response: aiohttp.ClientResponse) -> ResponseHead:
     version = response.version
     line = f"HTTP/1.{version.minor if version else 1} {response.status} {response.reason or ''}".rstrip().encode("latin-1", "replace")
     raw = b"\r\n".join([line, *(b"%b: %b" % pair for pair in response.raw_headers)]) + b"\r\n\r\n"
-    return ResponseHead(response.status, raw, tuple(response.raw_headers), http_1_1=version is None or version.minor == 1)
+    by_name = {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in response.raw_headers}
+    return ResponseHead(response.status, raw, tuple(response.raw_headers), version is None or version.minor == 1, by_name)

@@ -26,7 +26,7 @@ from streamgauge.measure.timing import Points
 from streamgauge.records import Ended, FirstOutput, Measurement, Operation, Started
 from streamgauge.relay import identity, local_reply
 from streamgauge.relay.exchange import Exchange
-from streamgauge.relay.heads import forwarded, request_head
+from streamgauge.relay.heads import forwarded, read_headers, request_head
 from streamgauge.relay.settings import RelaySettings
 from streamgauge.relay.request_signer import RequestSigner
 from streamgauge.targets import Target
@@ -88,7 +88,7 @@ class RequestWalk:
         # 1 route and identify; the wall clock is read once, all durations come from the monotonic one
         wall_ns = time.time_ns() - (perf_counter_ns() - head_at)
         operation = self._routes.match(message.method, message.path)
-        headers = {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in message.raw_headers}
+        headers = read_headers(message.raw_headers)
         authorization = read_authorization(headers.get("authorization"))
         exchange = self._open(connection, message, operation, headers, authorization, wall_ns, head_at)
         connection.exchange = exchange
@@ -157,7 +157,7 @@ class RequestWalk:
         self._load.begin(exchange, points.head)
         self._spool.append(_started(exchange.measurement))
         # 3 sign and send
-        raw_headers = forwarded(message.raw_headers, target.host_header)
+        raw_headers = forwarded(message.raw_headers, headers, target.host_header)
         if self._signer.resigns(authorization, target):
             exchange.resigned = True
             exchange.measurement.signing = "resigned"

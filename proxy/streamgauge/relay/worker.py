@@ -1,6 +1,6 @@
 """A relay worker: one process, one event loop, one listening socket inherited from the supervisor.
 
-    python -m streamgauge.relay.worker < settings
+python -m streamgauge.relay.worker < settings
 """
 
 from __future__ import annotations
