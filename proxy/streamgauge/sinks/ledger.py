@@ -59,7 +59,10 @@ class WorkerLine:
     seen: int = 0
     rows: int = 0
     finished: bool = False
-    unmeasured: dict[str, int] = field(default_factory=dict)
+    by_worker: dict[str, int] = field(default_factory=dict)
+    """Unmeasured exchanges as the worker counted them, by reason."""
+    by_recorder: dict[str, int] = field(default_factory=dict)
+    """Unmeasured exchanges as the recorder counted them, by reason; not contained in ``by_worker``."""
 
 
 @dataclass
@@ -175,18 +178,18 @@ Insert = Callable[[sqlite3.Connection, Sequence[Measurement]], Counter[str]]
 
 
 def _load(connection: sqlite3.Connection) -> Stored:
-    unmeasured: dict[str, dict[str, int]] = {}
-    for worker_id, reason, count in connection.execute(sql.OPEN_UNMEASURED):
-        unmeasured.setdefault(worker_id, {})[reason] = count
     lines = [
-        WorkerLine(worker_id, segment, offset, first, seen, rows, unmeasured=unmeasured.get(worker_id, {}))
+        WorkerLine(worker_id, segment, offset, first, seen, rows)
         for worker_id, segment, offset, first, seen, rows in connection.execute(sql.OPEN_WORKERS)
     ]
-    opened = list(_in_flight(connection))
+    by_id = {line.worker_id: line for line in lines}
+    for worker_id, reason, counted_by, count in connection.execute(sql.OPEN_UNMEASURED):
+        line = by_id[worker_id]
+        (line.by_worker if counted_by == "worker" else line.by_recorder)[reason] = count
     seen, rows = connection.execute(sql.FINISHED_SUMS).fetchone()
     return Stored(
         lines=lines,
-        open=opened,
+        open=list(_in_flight(connection)),
         outcomes=dict(connection.execute(sql.ALL_TOTALS)),
         finished_seen=seen,
         finished_rows=rows,
@@ -217,7 +220,8 @@ def _transaction(connection: sqlite3.Connection, batch: Batch, insert: Insert) -
         connection.execute(
             sql.PUT_WORKER, (line.worker_id, line.segment, line.offset, line.first_segment, line.seen, rows, line.finished, now)
         )
-        connection.executemany(sql.PUT_UNMEASURED, [(line.worker_id, reason, count) for reason, count in line.unmeasured.items()])
+        for counted_by, counts in (("worker", line.by_worker), ("recorder", line.by_recorder)):
+            connection.executemany(sql.PUT_UNMEASURED, [(line.worker_id, reason, counted_by, count) for reason, count in counts.items()])
     outcomes: Counter[str] = sum(inserted.values(), Counter())
     connection.executemany(sql.ADD_TOTAL, list(outcomes.items()))
     connection.execute("COMMIT")

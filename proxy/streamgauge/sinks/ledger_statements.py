@@ -56,7 +56,7 @@ FINISHED_SUMS = _text(
 
 PUT_UNMEASURED = _put(unmeasured)
 OPEN_UNMEASURED = _text(
-    sa.select(unmeasured.c.worker_id, unmeasured.c.reason, unmeasured.c.count)
+    sa.select(unmeasured.c.worker_id, unmeasured.c.reason, unmeasured.c.counted_by, unmeasured.c.count)
     .join(workers, workers.c.worker_id == unmeasured.c.worker_id)
     .where(sa.not_(workers.c.finished))
 )

@@ -70,9 +70,12 @@ unmeasured = sa.Table(
     metadata,
     sa.Column("worker_id", sa.String, primary_key=True),
     sa.Column("reason", sa.String, primary_key=True),
+    sa.Column("counted_by", sa.String, primary_key=True),
     sa.Column("count", sa.BigInteger, nullable=False),
 )
-"""Exchanges of a worker that have no row, by reason (``spool.REASONS``, ``recorder.accounting.RECORDER_REASONS``)."""
+"""Exchanges of a worker that have no row, by reason (``spool.REASONS``, ``recorder.accounting.RECORDER_REASONS``).
+
+``counted_by`` is ``worker`` or ``recorder``: for one reason both may have counted, and the sum over both is the number."""
 
 in_flight = sa.Table(
     "in_flight",

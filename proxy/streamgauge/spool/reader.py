@@ -38,9 +38,11 @@ class WorkerSpool:
         self.segment = segment
         self.offset = offset
         self.damaged = 0
-        """Places in the segments where bytes had to be skipped, torn ends included."""
+        """Places where bytes had to be skipped that were no torn end. (What was torn off was written again, or its worker was killed.)"""
         self.unknown = 0
         """Whole records that are none this version knows."""
+        self.caught_up = False
+        """Whether the last read saw everything that was there."""
         self._file = -1
         self._file_segment = 0
         self._lock = -1
@@ -53,14 +55,19 @@ class WorkerSpool:
                 return []
             followed = final or segment_path(self.path, self.segment + 1).exists()
             data = os.pread(self._file, READ_BYTES, self.offset)
+            self.caught_up = len(data) < READ_BYTES
             payloads, size, damage = split(data)
             self.offset += size
             if payloads:
                 return self._decoded(payloads)
             if damage and self._skip_damage(data, followed):
                 continue
-            if not followed or not self._next(torn=len(data) > 0):
+            if not followed or not self._next():
                 return []
+
+    def first_segment(self) -> int:
+        """The lowest segment that is there; above 1 when others were read and deleted before. 1 when there is none yet."""
+        return min(segment_numbers(self.path), default=1)
 
     def bytes_behind(self) -> int:
         """Bytes in the segments that were not read yet."""
@@ -81,7 +88,10 @@ class WorkerSpool:
         """Whether the worker has ended. Stays so: the lock is kept until ``close``."""
         if self._lock >= 0:
             return True
-        lock = os.open(self.path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            lock = os.open(self.path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except FileNotFoundError:
+            return True  # somebody deleted the directory
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -125,11 +135,10 @@ class WorkerSpool:
         self._file_segment = self.segment
         return True
 
-    def _next(self, torn: bool) -> bool:
+    def _next(self) -> bool:
         later = [number for number in segment_numbers(self.path) if number > self.segment]
         if not later:
             return False
-        self.damaged += torn
         self.segment, self.offset = later[0], 0
         return True
 

@@ -1,0 +1,276 @@
+"""The recording thread: spools in, ledger out, live state on the side.
+
+One rule carries the exactness: a batch is read, committed together with the position behind it, and only then is more read or anything deleted.
+A kill at any point repeats from the last commit, and what is repeated is not in the ledger yet.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from streamgauge.errors import CouldNotRun
+from streamgauge.recorder.accounting import Accounting
+from streamgauge.recorder.live import Live, open_exchange, spread, why_not_ready
+from streamgauge.recorder.tail import Position, Tail
+from streamgauge.sinks.ledger import Ledger, LedgerLost, LedgerSettings, LedgerUnavailable
+from streamgauge.spool import prepare_directory
+
+_log = logging.getLogger("streamgauge.recorder")
+
+T = TypeVar("T")
+
+PAUSE_SECONDS = (0.02, 0.1)
+"""Shortest and longest sleep between two looks at the spools. Ten looks a second cost an idle core about a thousandth."""
+
+DISCOVER_SECONDS = 0.5
+"""How often new and dead workers are looked for: a restart takes longer, and nothing waits for it but the row of a lost exchange."""
+
+POSITION_SECONDS = 30.0
+"""How long a mere position (statuses read, nothing else) may stay uncommitted: reading them again is cheap, a sync of the disk is not."""
+
+RETRY_SECONDS = (0.1, 5.0)
+"""First and longest pause while the ledger cannot be written; the spool keeps what comes in."""
+
+OPEN_SHOWN = 1000
+"""Open exchanges in one answer, the oldest first; the number of all is always given."""
+
+
+@dataclass
+class _Clock:
+    """When things were last done, in monotonic seconds."""
+
+    discovered: float = 0.0
+    committed: float = 0.0
+    caught_up: float = 0.0
+
+
+class Recording:
+    """Runs in a thread of its own (``run``); the other methods may be called from any thread."""
+
+    def __init__(self, spool_dir: str, ledger: LedgerSettings, keep: int = 1000) -> None:
+        """Take the locks of ledger and spool. Raises ``CouldNotRun`` naming what another process has or what cannot be written."""
+        self._settings = ledger
+        self._spool_lock = _lock_spool(prepare_directory(spool_dir))
+        self._ledger = Ledger(ledger)
+        self._tail = Tail(Path(spool_dir))
+        self._accounts = Accounting()
+        self._live = Live(keep)
+        self._guard = threading.Lock()
+        self._stop = threading.Event()
+        self._deadline = 0.0
+        self._clock = _Clock()
+        self._ledger_error: str | None = "the ledger is not open yet"
+        self._behind = 0
+
+    def run(self) -> None:
+        """Record until ``stop``, then read every spool to its end, commit, and return.
+
+        Raises ``CouldNotRun`` when the ledger belongs to a newer version, or when it cannot be written until the deadline of ``stop``.
+        """
+        try:
+            self._restore()
+            self._clock.committed = self._clock.caught_up = time.monotonic()
+            pause = PAUSE_SECONDS[0]
+            while True:
+                stopping = self._stop.is_set()
+                count = self._turn(stopping)
+                if stopping and (not (count or self._tail.dead) or time.monotonic() > self._deadline):
+                    self._commit()
+                    return
+                pause = PAUSE_SECONDS[0] if count else min(pause * 2, PAUSE_SECONDS[1])
+                if not stopping and count < self._settings.commit_rows:
+                    self._stop.wait(pause)
+        finally:
+            self._tail.close()
+            self._ledger.close()
+            os.close(self._spool_lock)
+
+    def stop(self, seconds: float) -> None:
+        """Have ``run`` finish within about ``seconds``."""
+        self._deadline = time.monotonic() + seconds
+        self._stop.set()
+
+    def why_not_ready(self) -> list[str]:
+        """Sentences that say why traffic should not come here; empty when it should."""
+        with self._guard:
+            reasons = why_not_ready(self._live.statuses.values(), datetime.now(UTC))
+            return reasons + ([f"the ledger cannot be written: {self._ledger_error}"] if self._ledger_error else [])
+
+    def summary(self) -> dict[str, Any]:
+        """Counts, spool lag, live latencies, workers and open exchanges, as plain data."""
+        now = datetime.now(UTC)
+        with self._guard:
+            sums, live = self._accounts.sums(), self._live
+            oldest = sorted(self._accounts.open.values(), key=lambda o: o.started.started_at)[:OPEN_SHOWN]
+            return {
+                "seen": sums.seen,
+                "rows": sums.rows,
+                "unmeasured": sums.unmeasured,
+                "open": len(self._accounts.open),
+                "outcomes": dict(live.outcomes),
+                "spool": {"bytes_behind": self._behind, "seconds_behind": self._seconds_behind()},
+                "latency": {
+                    "over_last": len(live.recent),
+                    "ttft": spread([m.ttft for m in live.recent]),
+                    "e2e": spread([m.e2e for m in live.recent]),
+                },
+                "workers": [
+                    {"spool": name, "alive": name not in self._tail.dead, **_status(live, name)} for name in sorted(self._tail.spools)
+                ],
+                "ledger": {"path": str(self._ledger.path), "writable": self._ledger_error is None, "error": self._ledger_error},
+                "open_exchanges": [open_exchange(o, live.silences.get(o.started.exchange_id), now) for o in oldest],
+            }
+
+    # --- in the thread -----------------------------------------------------------------------------------------
+
+    def _restore(self) -> None:
+        stored = self._insist(self._ledger.load)
+        with self._guard:
+            self._accounts.restore(stored)
+            self._live.outcomes = Counter(stored.outcomes)
+
+    def _turn(self, stopping: bool) -> int:
+        """Read each worker once and commit what is due. Returns the number of records read."""
+        now = time.monotonic()
+        if stopping or now - self._clock.discovered >= DISCOVER_SECONDS:
+            self._discover(now)
+        count = 0
+        ended = []
+        for name, spool, records in self._tail.read():
+            if records:
+                with self._guard:
+                    self._accounts.feed(name, records, spool.segment, spool.offset)
+                    self._live.feed(name, records)
+                count += len(records)
+                if self._accounts.waiting_rows >= self._settings.commit_rows:
+                    self._commit()
+            elif name in self._tail.dead:
+                ended.append(name)
+        if all(spool.caught_up for spool in self._tail.spools.values()):
+            self._clock.caught_up = now
+        if self._due(now):
+            self._commit()
+        for name in ended:
+            self._bury(name)
+        return count
+
+    def _due(self, now: float) -> bool:
+        waited = now - self._clock.committed
+        return waited >= (self._settings.commit_seconds if self._accounts.dirty else POSITION_SECONDS)
+
+    def _discover(self, now: float) -> None:
+        self._clock.discovered = now
+        self._tail.discover(self._position)
+        with self._guard:
+            self._behind = self._tail.bytes_behind()
+            for name, spool in self._tail.spools.items():
+                if name not in self._accounts.lines:
+                    self._accounts.line(name, spool.first_segment())
+                self._accounts.counted(name, spool.counters())
+            vanished = [name for name in self._accounts.lines if name not in self._tail.spools]
+        for name in vanished:
+            self._bury(name)  # somebody deleted its spool while no recorder ran
+
+    def _position(self, name: str) -> Position | None:
+        line = self._accounts.lines.get(name)
+        if line is not None:
+            return line.segment, line.offset
+        return None if self._insist(lambda: self._ledger.is_finished(name)) else (0, 0)
+
+    def _commit(self) -> None:
+        """Write what the ledger lacks; returns when it is there."""
+        with self._guard:
+            for name, spool in self._tail.spools.items():
+                self._accounts.counted(name, spool.counters())
+        inserted = self._insist(lambda: self._ledger.commit(self._accounts.batch()))
+        with self._guard:
+            self._accounts.committed(inserted)
+            for outcomes in inserted.values():
+                self._live.outcomes.update(outcomes)
+        self._clock.committed = time.monotonic()
+        for spool in self._tail.spools.values():
+            spool.delete_before(spool.segment)
+
+    def _bury(self, name: str) -> None:
+        """A dead worker's spool is read to its end, or gone: settle its account and delete it."""
+        spool = self._tail.spools.get(name)
+        with self._guard:
+            self._accounts.lose(name)
+        self._commit()
+        counters = spool.counters() if spool else None
+        with self._guard:
+            self._accounts.finish(name, counters.closed if counters else None, bool(spool and (spool.damaged or spool.unknown)))
+        self._commit()
+        with self._guard:
+            self._tail.remove(name)
+            self._live.gone(name, self._accounts.open)
+
+    def _insist(self, act: Callable[[], T]) -> T:
+        """Do it with the ledger, trying again for as long as it cannot be written, and on a new one where the old is lost."""
+        pause = RETRY_SECONDS[0]
+        while True:
+            try:
+                result = act()
+            except LedgerUnavailable as error:
+                self._ledger_trouble(str(error))
+                self._pause_or_give_up(pause)
+                pause = min(pause * 2, RETRY_SECONDS[1])
+            except LedgerLost as error:
+                self._begin_new(str(error))
+            else:
+                if self._ledger_error is not None:
+                    self._ledger_error = None
+                    _log.info("recording to %s", self._ledger.path)
+                return result
+
+    def _begin_new(self, why: str) -> None:
+        self._ledger_trouble(why)
+        aside = self._insist(self._ledger.begin_new)
+        _log.critical("%s; it was set aside as %s, and a new ledger begins", why, aside or "(nothing was left of it)")
+        with self._guard:
+            self._accounts.begin_new_ledger()
+            self._live.outcomes.clear()
+
+    def _ledger_trouble(self, text: str) -> None:
+        if text != self._ledger_error:
+            _log.error("the ledger cannot be written, the spool keeps the records: %s", text)
+        self._ledger_error = text
+
+    def _pause_or_give_up(self, pause: float) -> None:
+        if not self._stop.is_set():
+            self._stop.wait(pause)
+        elif time.monotonic() + pause < self._deadline:
+            time.sleep(pause)
+        else:
+            raise CouldNotRun(f"the ledger could not be written until the end ({self._ledger_error}); the spool keeps what is missing")
+
+    def _seconds_behind(self) -> float:
+        waited = time.monotonic() - self._clock.caught_up
+        return waited if self._behind and waited > DISCOVER_SECONDS else 0.0
+
+
+def _status(live: Live, name: str) -> dict[str, Any]:
+    status = live.statuses.get(name)
+    if status is None:
+        return {"worker_id": None, "at": None, "ready": False, "reason": "has not reported yet", "in_flight": None, "loop_lag": None}
+    return {field: getattr(status, field) for field in status.__struct_fields__}
+
+
+def _lock_spool(directory: Path) -> int:
+    lock = os.open(directory / "recorder.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        raise CouldNotRun(f"the spool {directory} is read by another streamgauge: stop that one, or name another directory") from error
+    return lock

@@ -1,0 +1,61 @@
+"""The spools of all workers as one source of records, by polling: a look at an idle worker costs a few microseconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from streamgauge.records import SpoolRecord
+from streamgauge.spool import WorkerSpool, find_workers
+
+Position = tuple[int, int]
+"""Segment and offset up to which a worker's records are in the ledger."""
+
+
+class Tail:
+    """Finds workers, reads them in turn, and knows which are dead. For one thread."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.spools: dict[str, WorkerSpool] = {}
+        self.dead: set[str] = set()
+
+    def discover(self, position: Callable[[str], Position | None]) -> None:
+        """Take up new workers and notice deaths. ``position`` tells where to begin with a worker, ``None`` that it is done with.
+
+        A worker that is done with is removed: its recorder was killed before it could do so.
+        """
+        names = find_workers(self.directory)
+        for name in names:
+            if name in self.spools:
+                continue
+            begin = position(name)
+            spool = WorkerSpool(self.directory / name, *(begin or (0, 0)))
+            if begin is not None:
+                self.spools[name] = spool
+            else:
+                spool.remove()
+        for name in [name for name in self.spools if name not in names]:
+            self.dead.add(name)  # somebody deleted it; nothing more can come
+        self.dead.update(name for name, spool in self.spools.items() if name not in self.dead and spool.worker_is_dead())
+
+    def read(self) -> Iterator[tuple[str, WorkerSpool, list[SpoolRecord]]]:
+        """One turn: for each worker its next records. None from a dead worker means that there will never be more."""
+        for name, spool in list(self.spools.items()):
+            yield name, spool, spool.read(final=name in self.dead)
+
+    def remove(self, name: str) -> None:
+        """Delete the spool of a dead worker; all of it is in the ledger."""
+        spool = self.spools.pop(name, None)
+        if spool is not None:
+            spool.remove()
+        self.dead.discard(name)
+
+    def bytes_behind(self) -> int:
+        """Bytes in all spools that were not read yet."""
+        return sum(spool.bytes_behind() for spool in self.spools.values())
+
+    def close(self) -> None:
+        """Let go of every file and lock."""
+        for spool in self.spools.values():
+            spool.close()
