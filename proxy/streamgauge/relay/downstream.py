@@ -74,31 +74,31 @@ class Downstream(RequestHandler):  # type: ignore[type-arg,unused-ignore]
         self.serving = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """asyncio callback."""
+        """Callback of asyncio."""
         super().connection_made(transport)
         assert self.transport is not None
         self.transport.set_write_buffer_limits(high=self._relay.settings.downstream_buffer)
 
     def data_received(self, data: bytes) -> None:
-        """asyncio callback: the moment a request's head was read is the start of what the user feels."""
+        """Callback of asyncio: the moment a request's head was read is the start of what the user feels."""
         if not self.serving:
             self._head_at = perf_counter_ns()
         super().data_received(data)
 
     def pause_writing(self) -> None:
-        """asyncio callback: the application reads too slowly."""
+        """Callback of asyncio: the application reads too slowly."""
         super().pause_writing()
         if self.exchange is not None:
             self.exchange.pause(perf_counter_ns())
 
     def resume_writing(self) -> None:
-        """asyncio callback."""
+        """Callback of asyncio."""
         super().resume_writing()
         if self.exchange is not None:
             self.exchange.resume(perf_counter_ns())
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """asyncio callback: the upstream must hear of it at once."""
+        """Callback of asyncio: the upstream must hear of it at once."""
         exchange = self.exchange
         if exchange is not None:
             exchange.downstream_lost(perf_counter_ns())
@@ -119,8 +119,10 @@ class Downstream(RequestHandler):  # type: ignore[type-arg,unused-ignore]
             self.transport.set_write_buffer_limits(high=self._relay.settings.downstream_buffer)
 
     async def start(self) -> None:
-        """Serve the requests of this connection one after the other. Replaces aiohttp's own loop, which makes a task,
-        a writer and a response object for every request."""
+        """Serve the requests of this connection one after the other.
+
+        Replaces aiohttp's own loop, which makes a task, a writer and a response object for every request.
+        """
         try:
             while not self._force_close and await self._next():
                 pass

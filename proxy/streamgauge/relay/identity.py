@@ -13,7 +13,7 @@ _second_text = ""
 
 def exchange_id(now_ns: int) -> str:
     """A UUIDv7 (RFC 9562) for the wall-clock moment ``now_ns``."""
-    value = (now_ns // 1_000_000) << 80 | 0x7 << 76 | random.getrandbits(12) << 64 | 0x2 << 62 | random.getrandbits(62)  # noqa: S311 - an id, not a secret
+    value = (now_ns // 1_000_000) << 80 | 0x7 << 76 | random.getrandbits(12) << 64 | 0x2 << 62 | random.getrandbits(62)
     text = f"{value:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 

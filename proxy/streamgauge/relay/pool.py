@@ -86,7 +86,7 @@ class Pool:
 
     async def connect(self, key: Key) -> UpstreamConnection:
         """A new connection. Raises ``UpstreamUnreachable``, ``UpstreamTlsFailed`` or ``UpstreamTimeout``; texts name the host only."""
-        scheme, host, port = key
+        _, host, port = key
         try:
             async with asyncio.timeout(self._settings.connect_timeout):
                 addresses = await self._resolve(host, port)

@@ -31,7 +31,7 @@ class ExactRequest(ClientRequest):
     _exact: CIMultiDict[str]
 
     def update_headers(self, headers: Any) -> None:
-        """aiohttp puts ``Host`` first; what it makes of the headers serves only its own decisions."""
+        """Keep the headers as given: aiohttp puts ``Host`` first; what it makes of the headers serves only its own decisions."""
         super().update_headers(headers)
         self._exact = CIMultiDict(headers)
 
@@ -78,7 +78,7 @@ class SlowPath:
 
     async def send(self, exchange: Exchange, method: str, target: Target, headers: list[tuple[bytes, bytes]], content: bytes) -> None:
         """Run the whole exchange. Raises ``UpstreamUnreachable`` and its kin before anything was sent; later failures go to the exchange."""
-        task = asyncio.ensure_future(self._relay(exchange, method, target, headers, content))
+        task = asyncio.get_running_loop().create_task(self._relay(exchange, method, target, headers, content))
         exchange.upstream = _SlowUpstream(task)
         await asyncio.wait([task])
         if not task.cancelled():

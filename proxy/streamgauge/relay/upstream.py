@@ -35,7 +35,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.transport: asyncio.Transport = _NO_TRANSPORT
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """asyncio callback."""
+        """Callback of asyncio."""
         self.transport = cast("asyncio.Transport", transport)  # uvloop's are not of asyncio's class
 
     def send(self, exchange: Exchange, head: bytes, body: bytes, *, expects_body: bool) -> None:
@@ -52,7 +52,7 @@ class UpstreamConnection(asyncio.Protocol):
             self.transport.write(body)
 
     def data_received(self, data: bytes) -> None:
-        """asyncio callback: forward, then measure."""
+        """Callback of asyncio: forward, then measure."""
         at = perf_counter_ns()
         exchange = self.exchange
         if exchange is None:
@@ -110,10 +110,10 @@ class UpstreamConnection(asyncio.Protocol):
             self.close()
 
     def eof_received(self) -> None:
-        """asyncio callback: the connection closes itself then."""
+        """Callback of asyncio: the connection closes itself then."""
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """asyncio callback."""
+        """Callback of asyncio."""
         self.closed = True
         exchange = self.exchange
         if exchange is None:

@@ -27,8 +27,8 @@ from streamgauge.records import Ended, FirstOutput, Measurement, Operation, Star
 from streamgauge.relay import identity, local_reply
 from streamgauge.relay.exchange import Exchange
 from streamgauge.relay.heads import forwarded, read_headers, request_head
-from streamgauge.relay.settings import RelaySettings
 from streamgauge.relay.request_signer import RequestSigner
+from streamgauge.relay.settings import RelaySettings
 from streamgauge.targets import Target
 
 if TYPE_CHECKING:

@@ -1,0 +1,100 @@
+"""Hosts, ports and upstream URLs as text: splitting, spelling, and whether two of them are one machine.
+
+Knows: authorities of RFC 3986, IPv4 and IPv6 literals, wildcard and loopback addresses.
+Must not know: name resolution; where names matter, the caller passes what they resolve to.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Collection
+from urllib.parse import urlsplit
+
+import msgspec
+
+from streamgauge.errors import TargetNotAllowed, UsageError
+
+_AUTHORITY = re.compile(r"(?:\[([0-9a-fA-F:.%]+)\]|([^\s:/@?#\[\]\\]*))(?::([0-9]{0,5}))?")
+
+
+class Upstream(msgspec.Struct, frozen=True):
+    """One place to connect to. ``path`` goes before every request path; it has no slash at its end."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+
+def default_port(scheme: str) -> int:
+    """443 for https, else 80."""
+    return 443 if scheme == "https" else 80
+
+
+def split_authority(text: str) -> tuple[str, int | None]:
+    """Host in lower case without a final dot and without brackets, and the port if one is written.
+
+    Raises ``TargetNotAllowed`` for what is no host[:port]; userinfo is not accepted, it serves to disguise the true host.
+    """
+    found = _AUTHORITY.fullmatch(text)
+    port = int(found[3]) if found and found[3] else None
+    if found is None or (port is not None and not 0 < port < 65_536):
+        raise TargetNotAllowed(f"{text[:80]!r} is not a host with an optional port")
+    return (found[1] or found[2] or "").lower().removesuffix("."), port
+
+
+def bracketed(host: str, port: int | None) -> str:
+    """``host`` or ``host:port`` as it stands in a Host header."""
+    name = f"[{host}]" if ":" in host else host
+    return name if port is None else f"{name}:{port}"
+
+
+def parse_upstream(url: str, key: str) -> Upstream:
+    """An upstream's URL in parts; ``UsageError`` naming the settings ``key`` where it cannot be one."""
+    try:
+        parts = urlsplit(url)
+        host, port = (parts.hostname or "").removesuffix("."), parts.port
+    except ValueError as error:
+        raise UsageError(f"{key}: {url!r} is not a URL ({error})") from error
+    if parts.scheme not in ("http", "https") or not host:
+        raise UsageError(f"{key}: {url!r} is not a URL of the form http://host[:port] or https://host[:port]")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise UsageError(f"{key}: the URL of {host} has a user, query or fragment; leave only scheme, host, port and path")
+    return Upstream(parts.scheme, host, port or default_port(parts.scheme), parts.path.rstrip("/"))
+
+
+def same_machine(listener: str, other: str, own_addresses: Collection[str] = ()) -> bool:
+    """Whether connecting to ``other`` may reach a socket bound to ``listener`` on the same port.
+
+    A wildcard listener (``0.0.0.0``, ``::``, empty) is reached by every loopback name and by each of ``own_addresses``.
+    """
+    if listener.lower() == other.lower():
+        return True
+    mine, theirs = _address(listener), _address(other)
+    if theirs is None:
+        return False
+    local = theirs.is_loopback or theirs.is_unspecified or str(theirs) in own_addresses
+    if mine is None:
+        return False
+    if mine.is_unspecified:
+        return local
+    # Connecting to 0.0.0.0 or :: reaches the machine's loopback.
+    return mine == theirs or (mine.is_loopback and (theirs.is_unspecified or _is_localhost(other)))
+
+
+def _is_localhost(host: str) -> bool:
+    return host.lower() == "localhost" or host.lower().endswith(".localhost")
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    if not host:
+        return ipaddress.IPv4Address("0.0.0.0")
+    if _is_localhost(host):
+        return ipaddress.IPv4Address("127.0.0.1")
+    try:
+        address = ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return None
+    mapped = getattr(address, "ipv4_mapped", None)
+    return mapped if mapped is not None else address

@@ -1,0 +1,313 @@
+"""Where a request goes: from its target, its ``Host`` and its credential scope to one allowed upstream.
+
+Knows: the three ways a request is addressed to us, the names of AWS's runtime hosts, the configured upstreams, the allow-list.
+Must not know: sockets, name resolution, signatures. What is not on the allow-list is refused, so that nobody can use
+the proxy, or the network position and the role it has, to reach anything else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Literal
+
+import msgspec
+
+from streamgauge.addresses import Upstream, bracketed, default_port, parse_upstream, same_machine, split_authority
+from streamgauge.authorization import Authorization
+from streamgauge.errors import TargetNotAllowed, UsageError
+from streamgauge.records import Operation
+from streamgauge.routing import Partition, RouteTable, Service
+
+Form = Literal["base_url", "forward", "host"]
+"""How the caller addressed us: our own address as base URL; absolute target (forward proxy); origin target with the upstream's true Host."""
+
+MAX_AUTHORITY_CHARS = 300
+"""A host name has at most 253 characters, a port 6. Longer is no address."""
+
+PLACES_KEPT = 1_024
+"""Remembered answers. Regions x services x spellings of Host stay far below it; a caller who varies Host only empties the memory."""
+
+_REGION = re.compile(r"[a-z]{2,6}(?:-[a-z]{1,12}){1,3}-[0-9]{1,2}")
+
+
+@dataclass(frozen=True)
+class TargetSettings:
+    """Where requests may go.
+
+    ``upstreams`` replaces a service's AWS host by a URL (``{region}`` in it becomes the request's region). ``regions`` lists the allowed
+    AWS regions, empty means any. ``default_region`` and ``default_service`` serve requests that name neither (no SigV4 signature, no
+    scope in the key). ``extra_hosts`` are further hosts a caller may name: ``host``, ``host:port`` (reached as the caller says) or
+    ``scheme://host[:port]`` (reached like this).
+    """
+
+    upstreams: dict[str, str] = field(default_factory=dict)
+    regions: tuple[str, ...] = ()
+    default_region: str | None = None
+    default_service: str = "bedrock-runtime"
+    extra_hosts: tuple[str, ...] = ()
+
+
+class Target(msgspec.Struct, frozen=True):
+    """One upstream and what to send there.
+
+    ``host`` and ``port`` are to be connected (``host`` also names the certificate), ``origin_path`` is the raw target to send, query
+    included, ``host_header`` the value of ``Host``. ``service`` is the addressed service even where the path does not tell it;
+    ``signing_name`` goes into a signature's scope. ``rewritten``: Host or path are not what the caller sent, so that his signature, which
+    covers both, cannot hold.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    origin_path: bytes
+    host_header: bytes
+    region: str | None
+    service: str
+    signing_name: str
+    form: Form
+    rewritten: bool
+
+
+class _Place(msgspec.Struct, frozen=True):
+    """A target without its path: what can be remembered."""
+
+    upstream: Upstream
+    host_header: bytes
+    region: str | None
+    service: str
+    signing_name: str
+    form: Form
+    rewritten: bool
+
+
+class Targets:
+    """The allow-list, ready to ask. Raises ``UsageError`` for settings that cannot work."""
+
+    def __init__(self, settings: TargetSettings, table: RouteTable) -> None:
+        self._settings = settings
+        self._services = {service.name: service for service in table.services}
+        self._by_signing: dict[str, str] = {}
+        for service in table.services:
+            self._by_signing.setdefault(service.signing_name, service.name)
+        self._partitions = tuple((re.compile(partition.regions), partition) for partition in table.partitions)
+        self._aws_host, self._by_prefix = _aws_hosts(table)
+        self._check()
+        self._overrides = {name: parse_upstream(url, f"upstreams.{name}") for name, url in settings.upstreams.items()}
+        self._extra = dict(_extra(entry) for entry in settings.extra_hosts)
+        self._places: dict[tuple[str | None, ...], _Place] = {}
+
+    def _check(self) -> None:
+        for key, name in [(f"upstreams.{name}", name) for name in self._settings.upstreams] + [
+            ("default_service", self._settings.default_service)
+        ]:
+            if name not in self._services:
+                near = get_close_matches(name, self._services, 1) or [", ".join(self._services)]
+                raise UsageError(f"{key}: unknown service {name!r}; did you mean {near[0]}?")
+        for region in (*self._settings.regions, self._settings.default_region):
+            if region is not None and not _REGION.fullmatch(region):
+                raise UsageError(f"regions: {region!r} is not the name of an AWS region, such as us-east-1")
+
+    def resolve(
+        self, raw_target: str | bytes, host: str | bytes | None, authorization: Authorization | None, operation: Operation
+    ) -> Target:
+        """The upstream of one request, or ``TargetNotAllowed`` naming the host and what to change.
+
+        ``raw_target`` and ``host`` are the request target and the ``Host`` value as received, ``authorization`` the header's claims,
+        ``operation`` what ``Routes.match`` found.
+        """
+        raw_target = raw_target.decode("latin-1") if isinstance(raw_target, bytes) else raw_target
+        host = host.decode("latin-1") if isinstance(host, bytes) else host
+        scheme, authority, path = _split_target(raw_target)
+        region, signing = _scope(authorization)
+        key = (scheme, authority, host, region, signing, operation.service)
+        place = self._places.get(key)
+        if place is None:
+            place = self._find(scheme, authority, host or "", region, signing, operation.service)
+            if len(self._places) >= PLACES_KEPT:
+                self._places.clear()
+            self._places[key] = place
+        upstream = place.upstream
+        return Target(
+            upstream.scheme,
+            upstream.host,
+            upstream.port,
+            (upstream.path + path).encode("utf-8", "surrogateescape"),
+            place.host_header,
+            place.region,
+            place.service,
+            place.signing_name,
+            place.form,
+            place.rewritten,
+        )
+
+    def _find(self, scheme: str | None, authority: str | None, host: str, region: str | None, signing: str | None, service: str) -> _Place:
+        named = host if authority is None else authority
+        if len(named) > MAX_AUTHORITY_CHARS or len(host) > MAX_AUTHORITY_CHARS:
+            raise TargetNotAllowed(f"the request names a host of more than {MAX_AUTHORITY_CHARS} characters")
+        name, port = split_authority(named)
+        aws = self._aws_host.fullmatch(name)
+        if aws is not None:
+            return self._named_aws(scheme, name, port, host, self._by_prefix[aws["prefix"]], aws["region"])
+        extra = self._extra.get(f"{name}:{port}") or self._extra.get(name)
+        if extra is not None:
+            return self._named_extra(scheme, name, port, host, extra, region, signing, service)
+        if scheme is not None:
+            raise TargetNotAllowed(
+                f"host {_shown(named)} is not relayed: name an AWS runtime host of an allowed region, or add the host to extra_hosts"
+            )
+        return self._base_url(host, region, signing, service)
+
+    def _named_aws(self, scheme: str | None, name: str, port: int | None, host: str, service: Service, region: str) -> _Place:
+        """The caller named an AWS host, so a signature of his covers it: Host stays, the way there is upgraded to TLS."""
+        upstream = self._override(service.name, region)
+        if upstream is None:
+            self._allow_region(region, name)
+            if scheme is not None and port not in (None, default_port(scheme)):
+                raise TargetNotAllowed(f"port {port} of {name} is not relayed: AWS is reached on 443, leave the port out")
+            upstream = Upstream("https", name, 443, "")
+        kept = split_authority(host)[0] == name and (port is None or port in (80, 443))
+        header = host if kept else name
+        form: Form = "host" if scheme is None else "forward"
+        rewritten = header != host or bool(upstream.path)
+        return _Place(upstream, header.encode("latin-1"), region, service.name, service.signing_name, form, rewritten)
+
+    def _named_extra(
+        self, scheme: str | None, name: str, port: int | None, host: str, extra: str, region: str | None, signing: str | None, service: str
+    ) -> _Place:
+        found = self._addressed(service, signing)
+        if extra:
+            upstream = parse_upstream(extra, "extra_hosts")
+        else:
+            upstream = Upstream(scheme or "http", name, port or default_port(scheme or "http"), "")
+        header = host if split_authority(host)[0] == name else bracketed(name, port)
+        form: Form = "host" if scheme is None else "forward"
+        chosen = self._region(region)
+        return _Place(upstream, header.encode("latin-1"), chosen, found.name, found.signing_name, form, header != host)
+
+    def _base_url(self, host: str, region: str | None, signing: str | None, service: str) -> _Place:
+        """The caller addressed us: service and region come from path and scope, the upstream's name replaces ours in Host."""
+        found = self._addressed(service, signing)
+        chosen = self._region(region)
+        upstream = self._override(found.name, chosen)
+        if upstream is None:
+            if chosen is None:
+                raise TargetNotAllowed(
+                    f"{found.name}: the request names no region (no SigV4 signature, no scope in its key); set default_region"
+                )
+            name = self._standard_host(found, chosen)
+            self._allow_region(chosen, name)
+            upstream = Upstream("https", name, 443, "")
+        header = bracketed(upstream.host, None if upstream.port == default_port(upstream.scheme) else upstream.port)
+        rewritten = header.lower() != host.lower() or bool(upstream.path)
+        return _Place(upstream, header.encode("latin-1"), chosen, found.name, found.signing_name, "base_url", rewritten)
+
+    def _addressed(self, service: str, signing: str | None) -> Service:
+        """The path's service, unless the signature was made for another one; then that, since its path rules are the ones that count."""
+        by_path = self._services.get(service)
+        if by_path is not None and signing in (None, by_path.signing_name):
+            return by_path
+        if signing is None:
+            return self._services[self._settings.default_service]
+        if signing not in self._by_signing:
+            raise TargetNotAllowed(
+                f"the request is signed for service {_shown(signing)}, which is not relayed: use {', '.join(self._by_signing)}"
+            )
+        return self._services[self._by_signing[signing]]
+
+    def _region(self, claimed: str | None) -> str | None:
+        if claimed is None:
+            return self._settings.default_region
+        if not _REGION.fullmatch(claimed):
+            raise TargetNotAllowed(f"the signature's region {_shown(claimed)} is not the name of an AWS region, such as us-east-1")
+        return claimed
+
+    def _allow_region(self, region: str, host: str) -> None:
+        if self._settings.regions and region not in self._settings.regions:
+            raise TargetNotAllowed(f"host {host} is not relayed: add {region} to regions (now {', '.join(self._settings.regions)})")
+
+    def _override(self, service: str, region: str | None) -> Upstream | None:
+        upstream = self._overrides.get(service)
+        if upstream is None or "{region}" not in upstream.host:
+            return upstream
+        if region is None:
+            raise TargetNotAllowed(f"{service}: its upstream needs a region and the request names none; set default_region")
+        self._allow_region(region, upstream.host)
+        return msgspec.structs.replace(upstream, host=upstream.host.replace("{region}", region))
+
+    def _standard_host(self, service: Service, region: str) -> str:
+        partition = next((p for pattern, p in self._partitions if pattern.fullmatch(region)), self._partitions[0][1])
+        suffix = partition.dual_stack_suffix if service.dual_stack else partition.dns_suffix
+        return f"{service.host_prefixes[0]}.{region}.{suffix}"
+
+
+def _aws_hosts(table: RouteTable) -> tuple[re.Pattern[str], dict[str, Service]]:
+    """The pattern of all AWS runtime hosts (standard, FIPS, dual-stack, VPC endpoints), and whose prefix is whose."""
+    by_prefix = {prefix: service for service in table.services for prefix in service.host_prefixes}
+    prefixes = "|".join(re.escape(prefix) for prefix in sorted(by_prefix, key=len, reverse=True))
+    suffixes = "|".join(re.escape(suffix) for suffix in sorted({s for p in table.partitions for s in _suffixes(p)}))
+    pattern = rf"(?:vpce-[a-z0-9-]{{1,60}}\.)?(?P<prefix>{prefixes})\.(?P<region>{_REGION.pattern})\.(?:vpce\.)?(?:{suffixes})"
+    return re.compile(pattern), by_prefix
+
+
+def _suffixes(partition: Partition) -> tuple[str, str]:
+    return partition.dns_suffix, partition.dual_stack_suffix
+
+
+def _extra(entry: str) -> tuple[str, str]:
+    """(what a caller may name, the URL it is reached by or nothing)."""
+    if "://" in entry:
+        upstream = parse_upstream(entry, "extra_hosts")
+        return upstream.host, entry
+    try:
+        host, port = split_authority(entry)
+    except TargetNotAllowed as error:
+        raise UsageError(f"extra_hosts: {entry!r} is not host, host:port or scheme://host") from error
+    return (f"{host}:{port}" if port else host), ""
+
+
+def _split_target(raw: str) -> tuple[str | None, str | None, str]:
+    """(scheme and authority of an absolute target or ``None``, the path with its query)."""
+    if raw.startswith("/"):
+        return None, None, raw
+    scheme, separator, rest = raw.partition("://")
+    if not separator or scheme.lower() not in ("http", "https"):
+        raise TargetNotAllowed("the request target is neither a path nor an http URL; CONNECT and '*' are not relayed")
+    end = min((index for index in (rest.find("/"), rest.find("?")) if index >= 0), default=len(rest))
+    path = rest[end:]
+    return scheme.lower(), rest[:end], path if path.startswith("/") else "/" + path
+
+
+def _scope(authorization: Authorization | None) -> tuple[str | None, str | None]:
+    """Region and signing name. A bearer key's scope says ``bedrock`` for Mantle too, so only its region counts."""
+    if authorization is None:
+        return None, None
+    return authorization.region, authorization.service if authorization.kind in ("sigv4", "sigv4a") else None
+
+
+def _shown(text: str) -> str:
+    """Caller's text in an error message: bounded, no control characters."""
+    return repr(text[:80])
+
+
+def check_no_loop(
+    listeners: Iterable[tuple[str, int]],
+    upstreams: Mapping[str, str],
+    addresses: Mapping[str, Collection[str]] | None = None,
+    own_addresses: Collection[str] = (),
+) -> None:
+    """``UsageError`` where an upstream is one of our own listeners: each request would come back to us until the sockets run out.
+
+    ``addresses`` are resolved addresses by host name, ``own_addresses`` this machine's; both come from the caller, who may look them up.
+    """
+    resolved = addresses or {}
+    for name, url in upstreams.items():
+        upstream = parse_upstream(url, f"upstreams.{name}")
+        candidates = {upstream.host, *resolved.get(upstream.host, ())}
+        for host, port in listeners:
+            if port == upstream.port and any(same_machine(host, candidate, own_addresses) for candidate in candidates):
+                raise UsageError(
+                    f"upstreams.{name}: {url} is this proxy's own listener {bracketed(host, port)}; name the provider's address instead"
+                )
