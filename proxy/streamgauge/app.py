@@ -142,6 +142,9 @@ class Supervisor:
                 "ledger": {"path": str(self.ledger)},
                 "admin_fd": admin_fd,
                 "admin_token": self.config.admin_token,
+                # A service manager may signal all processes at once: then the recorder outlasts the workers' draining.
+                "stop_seconds": self.config.drain_seconds + 10.0,
+                "log_level": self.config.log_level,
             }
 
         return Child("recorder", [sys.executable, "-m", "streamgauge.recorder.process"], settings, [admin_fd])

@@ -6,10 +6,14 @@ import asyncio
 import logging
 import signal
 import socket
+import sys
 from dataclasses import dataclass, field
 
+import uvloop
 from aiohttp import web
 
+from streamgauge.child import read_settings, stop_on_signal
+from streamgauge.errors import CouldNotRun
 from streamgauge.recorder.admin import is_loopback, listen, make_app
 from streamgauge.recorder.recording import Recording
 from streamgauge.sinks.ledger import LedgerSettings
@@ -21,7 +25,8 @@ _log = logging.getLogger("streamgauge.recorder")
 class RecorderSettings:
     """What the recorder process needs. ``admin_fd`` is an inherited listening socket and goes before host and port.
 
-    ``stop_seconds`` is how long the spools may take to be read to their end after SIGTERM. ``keep`` measurements feed the live figures.
+    ``stop_seconds`` is how long, after SIGTERM, workers that still live are waited for and the spools may take to be read to their end;
+    workers that drain at the same signal must have ended by then. ``keep`` measurements feed the live figures.
     """
 
     spool_dir: str
@@ -30,21 +35,30 @@ class RecorderSettings:
     admin_port: int = 8788
     admin_fd: int | None = None
     admin_token: str | None = field(default=None, repr=False)
-    stop_seconds: float = 10.0
+    stop_seconds: float = 15.0
     keep: int = 1000
+    log_level: str = "INFO"
 
 
-async def run_recorder(settings: RecorderSettings) -> None:
+async def run_recorder(settings: RecorderSettings, child: bool = False) -> None:
     """Record and serve the admin API until SIGTERM; then read every spool to its end, commit, and return.
 
     SIGINT is ignored: a terminal sends it to all processes, and the workers must have ended before the spools are at their end.
+    ``child``: standard input is the supervisor's pipe, and its end is the same as SIGTERM.
     Raises ``CouldNotRun`` (exit code 4) when ledger, spool or admin address cannot be had, or the ledger could not be written until the end.
     """
     listener = listen(settings.admin_host, settings.admin_port) if settings.admin_fd is None else socket.socket(fileno=settings.admin_fd)
     recording = Recording(settings.spool_dir, settings.ledger, settings.keep)
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, recording.stop, settings.stop_seconds)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def stop() -> None:
+        recording.stop(settings.stop_seconds)
+
+    if child:
+        stop_on_signal(loop, stop)
+    else:
+        loop.add_signal_handler(signal.SIGTERM, stop)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     app = make_app(recording, settings.ledger.path, settings.admin_token, is_loopback(listener))
     runner = web.AppRunner(app, access_log=None, handle_signals=False)
     thread = loop.run_in_executor(None, recording.run)
@@ -54,7 +68,22 @@ async def run_recorder(settings: RecorderSettings) -> None:
         _log.info("recording %s to %s, admin on %s", settings.spool_dir, settings.ledger.path, listener.getsockname())
         await thread
     finally:
-        recording.stop(settings.stop_seconds)
+        stop()
         await runner.cleanup()
         await asyncio.wait([thread])
         loop.remove_signal_handler(signal.SIGTERM)
+
+
+def main() -> None:
+    """Process entry point of a supervisor's child."""
+    settings = read_settings(RecorderSettings)
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    try:
+        uvloop.run(run_recorder(settings, child=True))
+    except CouldNotRun as error:
+        _log.error("%s", error)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

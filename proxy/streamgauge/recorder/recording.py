@@ -73,7 +73,7 @@ class Recording:
         self._behind = 0
 
     def run(self) -> None:
-        """Record until ``stop``, then read every spool to its end, commit, and return.
+        """Record until ``stop``, then until no worker is left or the time is up, commit, and return.
 
         Raises ``CouldNotRun`` when the ledger belongs to a newer version, or when it cannot be written until the deadline of ``stop``.
         """
@@ -84,21 +84,22 @@ class Recording:
             while True:
                 stopping = self._stop.is_set()
                 count = self._turn(stopping)
-                if stopping and (not (count or self._tail.dead) or time.monotonic() > self._deadline):
+                if stopping and (not (count or self._tail.spools) or time.monotonic() > self._deadline):
                     self._commit()
                     return
                 pause = PAUSE_SECONDS[0] if count else min(pause * 2, PAUSE_SECONDS[1])
-                if not stopping and count < self._settings.commit_rows:
-                    self._stop.wait(pause)
+                if count < self._settings.commit_rows:
+                    self._rest(pause)
         finally:
             self._tail.close()
             self._ledger.close()
             os.close(self._spool_lock)
 
     def stop(self, seconds: float) -> None:
-        """Have ``run`` finish within about ``seconds``."""
-        self._deadline = time.monotonic() + seconds
-        self._stop.set()
+        """Have ``run`` finish: when the spools of all workers are at their end, after ``seconds`` at the latest."""
+        if not self._stop.is_set():
+            self._deadline = time.monotonic() + seconds
+            self._stop.set()
 
     def why_not_ready(self) -> list[str]:
         """Sentences that say why traffic should not come here; empty when it should."""
@@ -247,12 +248,16 @@ class Recording:
         self._ledger_error = text
 
     def _pause_or_give_up(self, pause: float) -> None:
-        if not self._stop.is_set():
-            self._stop.wait(pause)
-        elif time.monotonic() + pause < self._deadline:
-            time.sleep(pause)
-        else:
+        if self._stop.is_set() and time.monotonic() + pause > self._deadline:
             raise CouldNotRun(f"the ledger could not be written until the end ({self._ledger_error}); the spool keeps what is missing")
+        self._rest(pause)
+
+    def _rest(self, seconds: float) -> None:
+        """Sleep, but not past the moment ``stop`` is called."""
+        if self._stop.is_set():
+            time.sleep(min(seconds, PAUSE_SECONDS[0]))
+        else:
+            self._stop.wait(seconds)
 
     def _seconds_behind(self) -> float:
         waited = time.monotonic() - self._clock.caught_up
