@@ -17,7 +17,7 @@ from aiohttp import web
 
 from streamgauge.errors import CouldNotRun, UsageError
 from streamgauge.recorder.openapi import document
-from streamgauge.recorder.query import Query, read_exchanges
+from streamgauge.recorder.ledger_query import Query, read_exchanges
 from streamgauge.recorder.recording import Recording
 
 OPEN_PATHS = frozenset({"/livez", "/readyz"})

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from streamgauge.spool.layout import BEING_MADE, COUNTERS_NAME, LOCK_NAME, segment_numbers, segment_path
-from streamgauge.spool.page import CounterPage
+from streamgauge.spool.counters import CounterPage
 
 BLOCK_BYTES = 1 << 20
 """Largest single write: a backlog goes out in steps, so that a full disk keeps what went before."""

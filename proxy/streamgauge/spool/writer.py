@@ -17,7 +17,7 @@ from streamgauge.records import Abandoned, Ended, SpoolRecord, Started, WorkerSt
 from streamgauge.spool.admission import Admission
 from streamgauge.spool.encode import encode, encode_mended
 from streamgauge.spool.layout import REASONS, SpoolSettings
-from streamgauge.spool.page import CounterPage
+from streamgauge.spool.counters import CounterPage
 from streamgauge.spool.segments import Segments
 
 _log = logging.getLogger("streamgauge.spool")
