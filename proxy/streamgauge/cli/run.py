@@ -46,7 +46,7 @@ def run(
     settings = load(
         config,
         overrides(["127.0.0.1:0"], "127.0.0.1:0", pairs, where, None, signing, region or endpoints.region(os.environ))
-        | {"log_level": "WARNING"},
+        | {"log_level": "WARNING", "relay.early_credentials": True},
     )
     log_to_stderr("WARNING")
     proxy = Supervisor(settings)
@@ -91,7 +91,8 @@ def _report(ledger: Path) -> None:
     from streamgauge import endpoints
     from streamgauge.cli import measured
 
-    if not measured.count(ledger):
+    # A command that ends at once may end before the recorder has begun a ledger: nothing was there to record.
+    if not ledger.exists() or not measured.count(ledger):
         lines = [f"  - {cause}\n    fix: {fix}" for cause, fix in endpoints.NO_CALLS]
         sys.stderr.write("streamgauge: the command ran, but no call came by. Likely causes:\n" + "\n".join(lines) + "\n")
         return

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from time import perf_counter_ns
 from typing import TYPE_CHECKING, Protocol
 
 from streamgauge.dialects import open_dialect
@@ -27,6 +28,9 @@ class Writer(Protocol):
 
     def abort(self) -> None:
         """Break the connection, so that the application sees a broken answer as broken."""
+
+    def get_write_buffer_size(self) -> int:
+        """Bytes that the kernel has not taken yet."""
 
 
 class Upstream(Protocol):
@@ -127,6 +131,8 @@ class Exchange:
             return
         observation = self.observation
         observation.points.last_byte = at
+        if not self.transport.get_write_buffer_size():
+            observation.points.finished = perf_counter_ns()
         fault = observation.end_of_body()
         self._over(of_response(self.status, fault, streaming=bool(observation.streaming), resigned=self.resigned))
 

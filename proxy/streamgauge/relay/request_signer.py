@@ -21,10 +21,10 @@ FIRST_WAIT_SECONDS = 5.0
 class RequestSigner:
     """One per worker."""
 
-    def __init__(self, mode: str) -> None:
+    def __init__(self, mode: str, *, early: bool = False) -> None:
         self._mode = mode
         self._credentials = OwnCredentials()
-        if mode == "resign":
+        if mode == "resign" or early:
             self._credentials.start()
 
     def resigns(self, authorization: Authorization | None, target: Target) -> bool:

@@ -282,17 +282,20 @@ class RequestWalk:
 
     async def _close(self, connection: Downstream, exchange: Exchange) -> None:
         """Wait until the application has its last byte, then write the one measurement."""
-        drain_from = perf_counter_ns()
-        with suppress(TimeoutError):
-            await connection.drained(self.settings.read_timeout)
+        finished = exchange.observation.points.finished
+        wait = 0
+        if finished is None:
+            drain_from = perf_counter_ns()
+            with suppress(TimeoutError):
+                await connection.drained(self.settings.read_timeout)
+            finished = perf_counter_ns()
+            wait = finished - drain_from
         if exchange.upstream is not None:  # the task was cancelled under way
             exchange.upstream.abort()
-        at = perf_counter_ns()
-        self._load.end(exchange, at)
-        wait = at - drain_from
+        self._load.end(exchange, finished)
         verdict = exchange.verdict or CLIENT_CANCELLED
         try:
-            m = exchange.observation.close(exchange.measurement, verdict, at, tail_wait_ns=wait if wait > DRAIN_NOTICED_NS else 0)
+            m = exchange.observation.close(exchange.measurement, verdict, finished, tail_wait_ns=wait if wait > DRAIN_NOTICED_NS else 0)
             self._spool.append(Ended(m))
         except Exception:  # measuring never hurts traffic; what is lost is counted
             self._spool.unmeasured("measuring_failed", exchange.measurement.exchange_id)

@@ -71,7 +71,7 @@ class Worker:
         self._spool = SpoolWriter(Path(settings.spool_dir), settings.spool, settings.worker_id)
         self._pool = Pool(self._loop, relay, self._watch)
         self._slow = SlowPath(relay, self._pool, self._watch)
-        self._signer = RequestSigner(relay.signing)
+        self._signer = RequestSigner(relay.signing, early=relay.early_credentials)
         self._walk = RequestWalk(
             relay,
             Routes(table),
