@@ -16,8 +16,8 @@ import msgspec
 from aiohttp import web
 
 from streamgauge.errors import CouldNotRun, UsageError
-from streamgauge.recorder.openapi import document
 from streamgauge.recorder.ledger_query import Query, read_exchanges
+from streamgauge.recorder.openapi import document
 from streamgauge.recorder.recording import Recording
 
 OPEN_PATHS = frozenset({"/livez", "/readyz"})

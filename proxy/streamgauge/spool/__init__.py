@@ -11,8 +11,8 @@ The worker appends, the recorder reads and deletes what it has read. Nothing her
 
 from __future__ import annotations
 
-from streamgauge.spool.layout import REASONS, SpoolSettings, prepare_directory
 from streamgauge.spool.counters import Counters
+from streamgauge.spool.layout import REASONS, SpoolSettings, prepare_directory
 from streamgauge.spool.reader import WorkerSpool, find_workers
 from streamgauge.spool.writer import SpoolWriter
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import msgspec
 
 from streamgauge.records import SpoolRecord
+from streamgauge.spool.counters import Counters, read_counters
 from streamgauge.spool.frame import resynchronise, split
 from streamgauge.spool.layout import BEING_MADE, COUNTERS_NAME, LOCK_NAME, segment_numbers, segment_path
-from streamgauge.spool.counters import Counters, read_counters
 
 READ_BYTES = 1 << 20
 """Most that is read at once: about 2,000 exchanges, decoded in a few milliseconds."""

@@ -9,8 +9,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from streamgauge.spool.layout import BEING_MADE, COUNTERS_NAME, LOCK_NAME, segment_numbers, segment_path
 from streamgauge.spool.counters import CounterPage
+from streamgauge.spool.layout import BEING_MADE, COUNTERS_NAME, LOCK_NAME, segment_numbers, segment_path
 
 BLOCK_BYTES = 1 << 20
 """Largest single write: a backlog goes out in steps, so that a full disk keeps what went before."""

@@ -15,9 +15,9 @@ from queue import Empty, SimpleQueue
 
 from streamgauge.records import Abandoned, Ended, SpoolRecord, Started, WorkerStatus
 from streamgauge.spool.admission import Admission
+from streamgauge.spool.counters import CounterPage
 from streamgauge.spool.encode import encode, encode_mended
 from streamgauge.spool.layout import REASONS, SpoolSettings
-from streamgauge.spool.counters import CounterPage
 from streamgauge.spool.segments import Segments
 
 _log = logging.getLogger("streamgauge.spool")
