@@ -19,8 +19,9 @@ from streamgauge.dialects.meaning.converse_events import (
     start_output,
 )
 from streamgauge.dialects.meaning.counts import exception_name
+from streamgauge.errors import Undecodable
 from streamgauge.framing.eventstream import EventStreamDecoder, Frame
-from streamgauge.records import Finished
+from streamgauge.records import VISIBLE, Finished
 
 _delta = msgspec.json.Decoder(DeltaEvent)
 _start = msgspec.json.Decoder(StartEvent)
@@ -28,19 +29,41 @@ _stop = msgspec.json.Decoder(StopEvent)
 _account = msgspec.json.Decoder(Account)
 
 
+TEXT_DELTA = b'{"contentBlockIndex":0,"delta":{"text":"'
+"""How Bedrock writes a text delta (keys sorted). What begins like this and does not end the text at once needs no JSON parser."""
+
+_TEXT_AT = len(TEXT_DELTA)
+_NO_TEXT = (b'"', b"")
+
+
 class ConverseStream(StreamDialect[Frame]):
     """The events of one ConverseStream response."""
 
-    __slots__ = ()
+    __slots__ = ("_frames",)
 
     def __init__(self, opening: Events = NOTHING) -> None:
-        super().__init__(EventStreamDecoder(), opening)
+        self._frames = EventStreamDecoder()
+        super().__init__(self._frames, opening)
+
+    def feed(self, body: bytes) -> Events:
+        """See ``Dialect.feed``. A read that is one whole frame, as nearly all are, takes the short way."""
+        frame = None if self._opening or self._broken is not None else self._frames.whole(body)
+        if frame is None:
+            return super().feed(body)
+        self.frames += 1
+        try:
+            return self._read(frame)
+        except Undecodable as error:
+            self._broken = error
+            raise
 
     def _read(self, frame: Frame) -> Events:
         (kind, name, _), payload = frame
         if kind != "event":
             return NOTHING if kind is None else self._fault(exception_name(name))
         if name == "contentBlockDelta":
+            if payload.startswith(TEXT_DELTA) and payload[_TEXT_AT : _TEXT_AT + 1] not in _NO_TEXT:
+                return VISIBLE
             return delta_output(decoded(_delta, payload))
         if name == "contentBlockStart":
             return start_output(decoded(_start, payload))

@@ -108,7 +108,12 @@ class ResponseScanner:
         """Body bytes in ``data``. See the class."""
         # The frequent case first: whole chunks arriving at a chunk border, nothing carried over.
         if self._state == _SIZE_LINE and not self._buffer:
-            self.consumed = len(data)
+            self.consumed = size = len(data)
+            end = data.find(b"\r\n")
+            length = _SIZES.get(data[:end])
+            # Most often a read is exactly one chunk.
+            if length is not None and length and end + 4 + length == size and data.endswith(b"\r\n"):
+                return [data[end + 2 : -2]]
             return self._feed_chunked(data, 0)
         if self._state == _HEAD:
             start = self._feed_head(data)
@@ -281,7 +286,7 @@ def parse_head(raw: bytes) -> ResponseHead:
     if status is None:
         raise BadResponse("bad status line")
     headers = []
-    by_name = {}
+    by_name: dict[str, str] = {}
     for line in lines[1:]:
         name, value, lowered, text = _LINES.get(line) or _parse_line(line)
         headers.append((name, value))

@@ -14,7 +14,7 @@ from streamgauge.measure.gaps import Gaps
 from streamgauge.measure.outcome import Verdict
 from streamgauge.measure.timing import Points, overheads, seconds, tpot
 from streamgauge.measure.usage import Tally
-from streamgauge.records import Fault, Finished, Measurement, Output, Served, Side, StreamEvent, UsageReported
+from streamgauge.records import VISIBLE, Fault, Finished, Measurement, Output, Served, Side, StreamEvent, UsageReported
 
 if TYPE_CHECKING:
     from streamgauge.dialects import Dialect
@@ -105,6 +105,9 @@ class Observation:
             points.first_frame = at
         if not events:
             return False
+        if events is VISIBLE and points.first_visible is not None and self.streaming:
+            self._next_output(at, blocked_ns)
+            return False
         started = points.first_output is None
         outputs = 0
         for event in events:
@@ -159,6 +162,24 @@ class Observation:
             gaps.add(gap)
         self._paused_at_output = paused_ns
         self._blocked_at_output = blocked_ns
+
+    def _next_output(self, at: int, blocked_ns: int) -> None:
+        """``_outputs`` for what nearly every chunk is: one more piece of text, nobody late, nobody paused."""
+        last = self.points.last_output
+        gaps = self._gaps
+        if (
+            gaps is None
+            or last is None
+            or blocked_ns != self._blocked_at_output
+            or self._paused_since is not None
+            or self._paused_ns != self._paused_at_output
+            or at - last > STALL_NS
+        ):
+            self._outputs(1, at, blocked_ns)
+            return
+        self.points.last_output = at
+        self.output_chunks += 1
+        gaps.add(at - last)
 
     def _stalled(self, gap: int, late: int, reader: int) -> None:
         self._stall_count += 1
