@@ -195,10 +195,10 @@ class Observation:
             self._tally.add(event)
         elif isinstance(event, Finished):
             self._finish_reason = _short(event.reason) or self._finish_reason
-        elif isinstance(event, Fault):
-            self._fault = self._fault or _short(event.error_type)
         elif isinstance(event, Served):
             self._served = _merge_served(self._served, event)
+        elif isinstance(event, Fault):
+            self._fault = self._fault or _short(event.error_type)
 
     @property
     def silent_since(self) -> int | None:

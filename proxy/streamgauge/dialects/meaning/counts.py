@@ -76,6 +76,9 @@ def head_facts(headers: Mapping[str, str]) -> tuple[StreamEvent, ...]:
 
     ``headers`` has lower-case names. Values that are not what they should be are left out.
     """
+    # The common answer states nothing here: looking through a dozen names is cheaper than asking for seven.
+    if not any(name.startswith(_BEDROCK) for name in headers):
+        return ()
     events: list[StreamEvent] = []
     fresh, output, read, write = (
         _number(headers.get(f"{_BEDROCK}{name}-token-count")) for name in ("input", "output", "cache-read-input", "cache-write-input")

@@ -45,6 +45,9 @@ class _Sampling(msgspec.Struct):
         return _first(self.maxTokens, self.max_new_tokens, self.maxTokenCount)
 
 
+_NO_SAMPLING = _Sampling()
+
+
 class _Tools(msgspec.Struct):
     tools: list[msgspec.Raw] | None = None
 
@@ -82,15 +85,15 @@ class _Request(msgspec.Struct):
     performanceConfig: _Performance | None = None  # noqa: N815
 
     def sampling(self) -> _Sampling:
-        return self.inferenceConfig or self.textGenerationConfig or self.parameters or _Sampling()
+        return self.inferenceConfig or self.textGenerationConfig or self.parameters or _NO_SAMPLING
 
     def most_tokens(self) -> int | None:
         stated = (self.max_completion_tokens, self.max_tokens, self.max_tokens_to_sample, self.max_gen_len)
         return _count(_first(*stated, self.sampling().max_tokens()))
 
     def budget(self) -> int | None:
-        extra = self.additionalModelRequestFields or _Extra()
-        stated = self.thinking or extra.thinking or extra.reasoning_config
+        extra = self.additionalModelRequestFields
+        stated = self.thinking or (extra.thinking or extra.reasoning_config if extra is not None else None)
         return _count(stated.budget_tokens) if stated is not None else None
 
     def tool_count(self) -> int | None:
@@ -140,7 +143,10 @@ def _decoded(body: bytes) -> _Request:
 
 
 def _first(*values: T | None) -> T | None:
-    return next((value for value in values if value is not None), None)
+    for value in values:
+        if value is not None:
+            return value
+    return None
 
 
 def _count(value: int | None) -> int | None:
