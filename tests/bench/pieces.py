@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from tests.bench import processes
@@ -36,7 +38,10 @@ def run_piece(name: str, scenario: Scenario, bench: Bench) -> Raw:
         time.sleep(SETTLE_SECONDS)
         watch, lab_watch = Watch(TARGET_CORE), Watch(LAB_CORE)
         began = time.monotonic()
-        result |= _drive(scenario, bench, upstream, running)
+        try:
+            result |= _drive(scenario, bench, upstream, running)
+        except OSError as error:
+            raise CannotRun(f"{error}; its log ends: {running.last_words()}") from error
         result["target_core"], result["lab_core"] = watch.shares(), lab_watch.shares()
         result["seconds"] = time.monotonic() - began
         result["upstream"] = upstream.stats()
@@ -65,10 +70,8 @@ def _loaded(scenario: Scenario, bench: Bench, upstream: Upstream, running: Runni
         first = run_load(scenario.prelude, bench, running)
         sent, tokens = first["sent"], first["done"] * scenario.prelude.output_tokens
     before = _cpu_by_role(running)
-    lag = LagSampler(upstream, running) if scenario.sampled else None
-    if lag:
-        lag.start()
-    load = run_load(scenario.load, bench, running, upstream)
+    with lag_sampler(upstream, running if scenario.sampled else None) as lag:
+        load = run_load(scenario.load, bench, running, upstream)
     left = _wait_for_recorder(running, sent + load["sent"])
     whole = {role: used - before[role] for role, used in _cpu_by_role(running).items()}
     return {
@@ -77,7 +80,7 @@ def _loaded(scenario: Scenario, bench: Bench, upstream: Upstream, running: Runni
         "expected_tokens": tokens + load["done"] * scenario.load.output_tokens,
         "whole_cpu_s": whole,
         "backlog": left,
-        "lag": lag.stop() if lag else None,
+        "lag": lag or None,
     }
 
 
@@ -117,30 +120,24 @@ def _wait_for_recorder(running: Running, sent: int) -> Raw | None:
     return {"rows": missing, "seconds": time.monotonic() - began, "left": sent - rows_so_far(ledger)}
 
 
-class LagSampler:
-    """Follows how many calls the upstream has had that are no rows yet, twice a second."""
+@contextlib.contextmanager
+def lag_sampler(upstream: Upstream, running: Running | None) -> Iterator[list[list[float]]]:
+    """Follows twice a second how many calls the upstream has had and how many rows there are: ``[seconds, calls, rows]``, oldest first."""
+    samples: list[list[float]] = []
+    over, began = threading.Event(), time.monotonic()
 
-    def __init__(self, upstream: Upstream, running: Running) -> None:
-        self._upstream, self._running = upstream, running
-        self._over = threading.Event()
-        self._samples: list[list[float]] = []
-        self._thread = threading.Thread(target=self._follow, name="lag", daemon=True)
+    def follow() -> None:
+        while running and running.ledger and not over.wait(SAMPLE_SECONDS):
+            rows = rows_so_far(running.ledger)
+            samples.append([time.monotonic() - began, upstream.stats()["requests"], rows])
 
-    def start(self) -> None:
-        """Begins to sample in a thread of its own."""
-        self._thread.start()
-
-    def stop(self) -> list[list[float]]:
-        """``[seconds since the start, calls upstream, rows]``, oldest first."""
-        self._over.set()
-        self._thread.join(PATIENCE_SECONDS)
-        return self._samples
-
-    def _follow(self) -> None:
-        began = time.monotonic()
-        while self._running.ledger and not self._over.wait(SAMPLE_SECONDS):
-            rows = rows_so_far(self._running.ledger)
-            self._samples.append([time.monotonic() - began, self._upstream.stats()["requests"], rows])
+    thread = threading.Thread(target=follow, name="lag")
+    thread.start()
+    try:
+        yield samples
+    finally:
+        over.set()
+        thread.join()
 
 
 # ---- idle, and the reader that goes away ----

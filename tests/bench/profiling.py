@@ -43,6 +43,8 @@ PLACES = (
 PERF_RATE = 1999
 SPY_RATE = 400
 """Samples a second; odd, so that they do not fall in step with the load's own period."""
+OTHER_THREAD = "Thread._bootstrap"
+"""The function that every thread but the loop's begins with."""
 SHOWN = 40
 
 
@@ -84,29 +86,34 @@ def _by_place(scenario: Scenario, bench: Bench, running: Running, cost: float) -
         pids = ",".join(map(str, running.groups["relay"]))
         record = ["perf", "record", "-q", "-e", "cpu-clock", "-F", str(PERF_RATE), "-o", out.name, "-p", pids]
         _under([*record, "--", "sleep", str(scenario.load.window)], scenario, bench, running)
-        report = ["perf", "report", "-i", out.name, "--stdio", "--no-children", "-q", "-F", "overhead,dso,sym", "-t", "|"]
-        lines = subprocess.run(report, capture_output=True, text=True, timeout=120).stdout.splitlines()
-    rows = [
-        (float(share.strip().rstrip("%")) / 100, dso.strip(), symbol.strip())
-        for share, dso, symbol in (line.split("|") for line in lines if "|" in line)
-    ]
-    return f"{_places(rows, cost)}\n\n{_symbols(rows, cost)}"
+        script = ["perf", "script", "-i", out.name, "-F", "tid,ip,sym,dso"]
+        samples = read_samples(subprocess.run(script, capture_output=True, text=True, timeout=120).stdout.splitlines())
+    tables = (
+        _shares("thread", ("event loop" if thread in running.groups["relay"] else "other threads" for thread, _, _ in samples), cost),
+        _shares("place", (place for _, place, _ in samples), cost),
+        _shares("symbol", (f"{place}: {symbol}" for _, place, symbol in samples), cost),
+    )
+    return "\n\n".join(tables)
 
 
-def _places(rows: Iterable[tuple[float, str, str]], cost: float) -> str:
-    shares: dict[str, float] = collections.defaultdict(float)
-    for share, dso, _ in rows:
-        shares[place_of(dso)] += share
-    return _shares("place", shares, cost)
+Sample = tuple[int, str, str]
+"""Thread, place, symbol."""
+
+
+def read_samples(lines: Iterable[str]) -> list[Sample]:
+    """``perf script -F tid,ip,sym,dso``: one sample a line. The loop's thread has its process's number."""
+    found = []
+    for line in lines:
+        thread, _, rest = line.split(maxsplit=2) if len(line.split()) > 2 else ("", "", "")
+        symbol, _, dso = rest.rpartition(" (")
+        if thread.isdigit():
+            found.append((int(thread), place_of(dso.rstrip(")").rsplit("/", 1)[-1]), symbol.split("+")[0]))
+    return found
 
 
 def place_of(dso: str) -> str:
     """What a shared object is to us; its own name when it is nothing in particular."""
     return next((place for beginning, place in PLACES if dso.startswith(beginning)), dso)
-
-
-def _symbols(rows: Iterable[tuple[float, str, str]], cost: float) -> str:
-    return _shares("symbol", {f"{place_of(dso)}: {symbol}": share for share, dso, symbol in sorted(rows, reverse=True)[:SHOWN]}, cost)
 
 
 def _by_function(scenario: Scenario, bench: Bench, running: Running, cost: float) -> str:
@@ -129,11 +136,10 @@ def _by_function(scenario: Scenario, bench: Bench, running: Running, cost: float
         ]
         _under([*command, "-p", str(running.groups["relay"][0])], scenario, bench, running)
         stacks = read_stacks(Path(out.name).read_text().splitlines())
-    total = sum(stacks.values()) or 1
-    own, below = by_function(stacks)
-    own_share = {name: count / total for name, count in own.most_common(SHOWN)}
-    below_share = {name: count / total for name, count in below.most_common(SHOWN)}
-    return f"{_shares('Python function, itself', own_share, cost)}\n\n{_shares('with all it calls', below_share, cost)}"
+    own, below = by_function({stack: count for stack, count in stacks.items() if not any(OTHER_THREAD in frame for frame in stack)})
+    total = sum(own.values())
+    note = "Of the event loop's thread only; a function's own share holds the C code it calls (a write's system call, for one)."
+    return "\n\n".join((_counted("Python function, itself", own, total, cost), _counted("with all it calls", below, total, cost), note))
 
 
 def read_stacks(lines: Iterable[str]) -> dict[tuple[str, ...], int]:
@@ -163,6 +169,11 @@ def by_function(stacks: Mapping[tuple[str, ...], int]) -> tuple[collections.Coun
     return own, below
 
 
-def _shares(heading: str, shares: Mapping[str, float], cost: float) -> str:
-    rows = [[name, "", f"{share:.1%}", f"{share * cost:.2f}"] for name, share in sorted(shares.items(), key=lambda one: -one[1])]
+def _shares(heading: str, names: Iterable[str], cost: float) -> str:
+    counts = collections.Counter(names)
+    return _counted(heading, counts, counts.total(), cost)
+
+
+def _counted(heading: str, counts: collections.Counter[str], total: int, cost: float) -> str:
+    rows = [[name, "", f"{count / total:.1%}", f"{count / total * cost:.2f}"] for name, count in counts.most_common(SHOWN)]
     return table([[heading, "", "share", "us"], *rows])

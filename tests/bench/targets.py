@@ -16,12 +16,14 @@ from pathlib import Path
 
 from tests.bench import processes
 from tests.bench.build import CannotRun, Certificate, Lab
+from tests.bench.ledger import remove
 from tests.bench.machine import LAB_CORE, TARGET_CORE
 from tests.bench.scenarios import Placement
 
 START_SECONDS = 30
 STOP_SECONDS = 120
 """streamgauge reads its spool to the end before it exits; after a burst that is hundreds of thousands of records."""
+LOG_TAIL = 1500
 SERVE_OPTIONS = ("--signing", "passthrough")
 """The load generator's signature is made up; re-signing is not what this benchmark is about."""
 
@@ -60,7 +62,12 @@ class Running:
     port: int
     groups: dict[str, list[int]] = field(default_factory=dict)
     ledger: Path | None = None
+    log: Path | None = None
     stop: Callable[[], None] = lambda: None
+
+    def last_words(self) -> str:
+        """The end of what it logged."""
+        return self.log.read_text(errors="replace")[-LOG_TAIL:].strip() if self.log else ""
 
     def others(self) -> list[int]:
         """The processes of the whole product that are not the relay."""
@@ -121,11 +128,20 @@ def started(name: str, bench: Bench, upstream: Upstream, *, tls: bool, placement
     elif name == "nginx":
         running = start_nginx(bench, upstream, tls)
     else:
-        running = start_streamgauge(bench, upstream, tls, placement)
+        running = start_streamgauge(bench, upstream, tls)
     try:
+        if name != "direct":
+            _place(running, placement, bench.realtime)
         yield running
     finally:
         running.stop()
+
+
+def _place(running: Running, placement: Placement, realtime: bool) -> None:
+    """The relay on the target's core. What shares that core with it must be its equal, so there both are ordinary work."""
+    apart = placement == "apart"
+    processes.place(running.groups["relay"], TARGET_CORE, realtime and apart)
+    processes.place(running.others(), LAB_CORE if apart else TARGET_CORE, realtime=False)
 
 
 NGINX_CONFIGURATION = """
@@ -150,7 +166,7 @@ http {{
 
 
 def start_nginx(bench: Bench, upstream: Upstream, tls: bool) -> Running:
-    """One nginx worker in front of the upstream, master and worker on the target's core."""
+    """One nginx worker in front of the upstream."""
     (port,) = free_ports(1)
     work = bench.work / "nginx"
     work.mkdir(exist_ok=True)
@@ -171,15 +187,15 @@ def start_nginx(bench: Bench, upstream: Upstream, tls: bool) -> Running:
         _kill(process)
         raise
     workers = processes.descendants(process.pid)
-    processes.place([process.pid, *workers], TARGET_CORE, bench.realtime)
     return Running("nginx", port, {"relay": workers, "master": [process.pid]}, stop=lambda: _stop(process, signal.SIGTERM))
 
 
-def start_streamgauge(bench: Bench, upstream: Upstream, tls: bool, placement: Placement) -> Running:
+def start_streamgauge(bench: Bench, upstream: Upstream, tls: bool) -> Running:
     """`streamgauge serve` with one worker and everything it does by default; a fresh ledger each time."""
     port, admin = free_ports(2)
     ledger = bench.work / "streamgauge" / "ledger.db"
-    ledger.parent.mkdir(exist_ok=True)
+    remove(ledger)  # a piece that failed may have left one
+    ledger.parent.mkdir()
     address = f"https://localhost:{upstream.tls_port}" if tls else f"http://127.0.0.1:{upstream.port}"
     command = [*bench.serve, "serve", "--listen", f"127.0.0.1:{port}", "--admin", f"127.0.0.1:{admin}"]
     command += ["--upstream", f"bedrock-runtime={address}", "--ledger", str(ledger), *SERVE_OPTIONS]
@@ -193,12 +209,7 @@ def start_streamgauge(bench: Bench, upstream: Upstream, tls: bool, placement: Pl
     except BaseException:
         _kill(process)
         raise
-    running = Running("streamgauge", port, groups, ledger, stop=lambda: _stop(process, signal.SIGTERM))
-    processes.place(groups["relay"], TARGET_CORE, bench.realtime)
-    # Alone on the lab's core they are ordinary work; on the relay's core they must be its equals, or the figure would flatter.
-    shared = placement == "shared"
-    processes.place(running.others(), TARGET_CORE if shared else LAB_CORE, bench.realtime and shared)
-    return running
+    return Running("streamgauge", port, groups, ledger, log, stop=lambda: _stop(process, signal.SIGTERM))
 
 
 def _ready(process: subprocess.Popen[bytes], admin: int, log: Path) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.bench.profiling import by_function, place_of, read_stacks
+from tests.bench.profiling import by_function, place_of, read_samples, read_stacks
 
 RAW = [
     "main (app.py:10);walk (relay.py:20);feed (decode.py:5) 30",
@@ -27,3 +27,15 @@ def test_shared_objects_get_the_name_of_what_they_are_to_us() -> None:
     assert place_of("libpython3.11.so.1.0") == place_of("python3.11") == "Python interpreter"
     assert place_of("loop.cpython-311-x86_64-linux-gnu.so") == "uvloop"
     assert place_of("something.so") == "something.so"
+
+
+def test_a_sample_of_perf_is_a_thread_a_place_and_a_symbol() -> None:
+    lines = [
+        "16647  ffffffff821eb5f6 copy_mc_enhanced_fast_string ([kernel.kallsyms])",
+        "16649      7f8f1e4fea9b _PyEval_EvalFrameDefault+0x12 (/root/lib/libpython3.11.so.1.0)",
+        "",
+    ]
+    assert read_samples(lines) == [
+        (16647, "kernel", "copy_mc_enhanced_fast_string"),
+        (16649, "Python interpreter", "_PyEval_EvalFrameDefault"),
+    ]

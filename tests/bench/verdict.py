@@ -159,11 +159,11 @@ def _load_figures(piece: Raw) -> dict[str, float]:
         "ttft_p50_us": load["ttft_transit"]["p50"],
         "ttft_p99_us": load["ttft_transit"]["p99"],
         "reads_per_chunk": load["window_reads"] / max(load["window_chunks"], 1),
-        "bytes_per_stream": (relay["rss_mean"] - relay["rss_before"]) / max(load["open_most"], 1),
         "relay_peak_mb": relay["rss_peak"] / 1e6,
         "lab_busy": lab_busy(load),
     }
     if streams:
+        found["bytes_per_stream"] = (relay["rss_mean"] - relay["rss_before"]) / max(load["open_most"], 1)
         found |= {"later_p50_us": load["later_transit"]["p50"], "later_p99_us": load["later_transit"]["p99"]}
     return found | _recorder_figures(piece)
 
