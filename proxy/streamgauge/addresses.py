@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from urllib.parse import urlsplit
 
 import msgspec
@@ -72,15 +72,36 @@ def same_machine(listener: str, other: str, own_addresses: Collection[str] = ())
     if listener.lower() == other.lower():
         return True
     mine, theirs = _address(listener), _address(other)
-    if theirs is None:
+    if mine is None or theirs is None:
         return False
-    local = theirs.is_loopback or theirs.is_unspecified or str(theirs) in own_addresses
-    if mine is None:
-        return False
+    # Connecting to a wildcard address reaches the machine's loopback; "localhost" may be either family.
+    loopback = theirs.is_loopback or theirs.is_unspecified
     if mine.is_unspecified:
-        return local
-    # Connecting to 0.0.0.0 or :: reaches the machine's loopback.
-    return mine == theirs or (mine.is_loopback and (theirs.is_unspecified or _is_localhost(other)))
+        return loopback or str(theirs) in own_addresses
+    if _is_localhost(listener) or _is_localhost(other) or theirs.is_unspecified:
+        return mine.is_loopback and loopback
+    return mine == theirs
+
+
+def check_no_loop(
+    listeners: Iterable[tuple[str, int]],
+    upstreams: Mapping[str, str],
+    addresses: Mapping[str, Collection[str]] | None = None,
+    own_addresses: Collection[str] = (),
+) -> None:
+    """``UsageError`` where an upstream is one of our own listeners: each request would come back to us until the sockets run out.
+
+    ``addresses`` are resolved addresses by host name, ``own_addresses`` this machine's; both come from the caller, who may look them up.
+    """
+    resolved = addresses or {}
+    for name, url in upstreams.items():
+        upstream = parse_upstream(url, f"upstreams.{name}")
+        candidates = {upstream.host, *resolved.get(upstream.host, ())}
+        for host, port in listeners:
+            if port == upstream.port and any(same_machine(host, candidate, own_addresses) for candidate in candidates):
+                raise UsageError(
+                    f"upstreams.{name}: {url} is this proxy's own listener {bracketed(host, port)}; name the provider's address instead"
+                )
 
 
 def _is_localhost(host: str) -> bool:

@@ -8,14 +8,13 @@ the proxy, or the network position and the role it has, to reach anything else.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Literal
 
 import msgspec
 
-from streamgauge.addresses import Upstream, bracketed, default_port, parse_upstream, same_machine, split_authority
+from streamgauge.addresses import Upstream, bracketed, default_port, parse_upstream, split_authority
 from streamgauge.authorization import Authorization
 from streamgauge.errors import TargetNotAllowed, UsageError
 from streamgauge.records import Operation
@@ -118,9 +117,8 @@ class Targets:
         ``raw_target`` and ``host`` are the request target and the ``Host`` value as received, ``authorization`` the header's claims,
         ``operation`` what ``Routes.match`` found.
         """
-        raw_target = raw_target.decode("latin-1") if isinstance(raw_target, bytes) else raw_target
-        host = host.decode("latin-1") if isinstance(host, bytes) else host
-        scheme, authority, path = _split_target(raw_target)
+        host = None if host is None else _text(host)
+        scheme, authority, path = _split_target(_text(raw_target))
         region, signing = _scope(authorization)
         key = (scheme, authority, host, region, signing, operation.service)
         place = self._places.get(key)
@@ -165,14 +163,14 @@ class Targets:
         upstream = self._override(service.name, region)
         if upstream is None:
             self._allow_region(region, name)
-            if scheme is not None and port not in (None, default_port(scheme)):
+            if scheme is not None and port not in (None, 80, 443):
                 raise TargetNotAllowed(f"port {port} of {name} is not relayed: AWS is reached on 443, leave the port out")
             upstream = Upstream("https", name, 443, "")
         kept = split_authority(host)[0] == name and (port is None or port in (80, 443))
         header = host if kept else name
         form: Form = "host" if scheme is None else "forward"
         rewritten = header != host or bool(upstream.path)
-        return _Place(upstream, header.encode("latin-1"), region, service.name, service.signing_name, form, rewritten)
+        return _Place(upstream, header.encode("utf-8", "surrogateescape"), region, service.name, service.signing_name, form, rewritten)
 
     def _named_extra(
         self, scheme: str | None, name: str, port: int | None, host: str, extra: str, region: str | None, signing: str | None, service: str
@@ -185,7 +183,7 @@ class Targets:
         header = host if split_authority(host)[0] == name else bracketed(name, port)
         form: Form = "host" if scheme is None else "forward"
         chosen = self._region(region)
-        return _Place(upstream, header.encode("latin-1"), chosen, found.name, found.signing_name, form, header != host)
+        return _Place(upstream, header.encode("utf-8", "surrogateescape"), chosen, found.name, found.signing_name, form, header != host)
 
     def _base_url(self, host: str, region: str | None, signing: str | None, service: str) -> _Place:
         """The caller addressed us: service and region come from path and scope, the upstream's name replaces ours in Host."""
@@ -202,7 +200,7 @@ class Targets:
             upstream = Upstream("https", name, 443, "")
         header = bracketed(upstream.host, None if upstream.port == default_port(upstream.scheme) else upstream.port)
         rewritten = header.lower() != host.lower() or bool(upstream.path)
-        return _Place(upstream, header.encode("latin-1"), chosen, found.name, found.signing_name, "base_url", rewritten)
+        return _Place(upstream, header.encode("utf-8", "surrogateescape"), chosen, found.name, found.signing_name, "base_url", rewritten)
 
     def _addressed(self, service: str, signing: str | None) -> Service:
         """The path's service, unless the signature was made for another one; then that, since its path rules are the ones that count."""
@@ -280,6 +278,11 @@ def _split_target(raw: str) -> tuple[str | None, str | None, str]:
     return scheme.lower(), rest[:end], path if path.startswith("/") else "/" + path
 
 
+def _text(raw: str | bytes) -> str:
+    """The way aiohttp turns header bytes into text; it can be turned back without loss."""
+    return raw.decode("utf-8", "surrogateescape") if isinstance(raw, bytes) else raw
+
+
 def _scope(authorization: Authorization | None) -> tuple[str | None, str | None]:
     """Region and signing name. A bearer key's scope says ``bedrock`` for Mantle too, so only its region counts."""
     if authorization is None:
@@ -290,24 +293,3 @@ def _scope(authorization: Authorization | None) -> tuple[str | None, str | None]
 def _shown(text: str) -> str:
     """Caller's text in an error message: bounded, no control characters."""
     return repr(text[:80])
-
-
-def check_no_loop(
-    listeners: Iterable[tuple[str, int]],
-    upstreams: Mapping[str, str],
-    addresses: Mapping[str, Collection[str]] | None = None,
-    own_addresses: Collection[str] = (),
-) -> None:
-    """``UsageError`` where an upstream is one of our own listeners: each request would come back to us until the sockets run out.
-
-    ``addresses`` are resolved addresses by host name, ``own_addresses`` this machine's; both come from the caller, who may look them up.
-    """
-    resolved = addresses or {}
-    for name, url in upstreams.items():
-        upstream = parse_upstream(url, f"upstreams.{name}")
-        candidates = {upstream.host, *resolved.get(upstream.host, ())}
-        for host, port in listeners:
-            if port == upstream.port and any(same_machine(host, candidate, own_addresses) for candidate in candidates):
-                raise UsageError(
-                    f"upstreams.{name}: {url} is this proxy's own listener {bracketed(host, port)}; name the provider's address instead"
-                )
