@@ -22,10 +22,10 @@ from typing import Any
 
 import msgspec
 
+from streamgauge.addresses import check_no_loop
 from streamgauge.config import Config
 from streamgauge.errors import CouldNotRun
 from streamgauge.sinks.ledger_read import default_ledger_path
-from streamgauge.targets import check_no_loop
 
 BACKOFF_SECONDS = (0.1, 5.0)
 """First and longest wait before a dead process is started again: at once for an accident, not in a tight loop for a lasting fault."""
@@ -56,7 +56,12 @@ class Child:
 
     def start(self) -> None:
         """Start the process and hand it its settings."""
-        self.process = subprocess.Popen(self.argv, stdin=subprocess.PIPE, pass_fds=tuple(self.fds), start_new_session=True)
+        # A SIGTERM that comes before the child can act on it waits until it can (see child.stop_on_signal); else a spool would stay unread.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        try:
+            self.process = subprocess.Popen(self.argv, stdin=subprocess.PIPE, pass_fds=tuple(self.fds), start_new_session=True)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self.started_at = time.monotonic()
         assert self.process.stdin is not None
         try:

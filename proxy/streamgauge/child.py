@@ -35,6 +35,8 @@ def stop_on_signal(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) ->
     """Call ``stop`` on SIGTERM, and when the parent's end of the pipe closes. SIGINT is the parent's to act on."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     loop.add_signal_handler(signal.SIGTERM, stop)
+    # The supervisor starts its children with SIGTERM blocked, so that none is lost before this line.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
     def readable() -> None:
         if not os.read(0, 4096):

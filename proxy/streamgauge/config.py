@@ -118,8 +118,6 @@ def _known(tree: dict[str, Any], kind: Any) -> dict[str, Any]:
 
 
 def _check_signing(config: Config) -> None:
-    if config.relay.signing not in ("auto", "passthrough", "resign"):
-        raise UsageError(f"relay.signing: {config.relay.signing!r} is none of auto, passthrough, resign")
     exposed = [address for address in config.listen if not _is_loopback(address)]
     if exposed and config.relay.signing != "passthrough" and not config.allow_unauthenticated:
         raise UsageError(

@@ -11,7 +11,7 @@ import logging
 import threading
 from typing import Any
 
-from streamgauge.relay.signing import Credentials
+from streamgauge.relay.sigv4 import Credentials
 
 LOOK_SECONDS = 15.0
 """How often the thread asks botocore, which refreshes temporary credentials by itself 15 minutes before they expire."""

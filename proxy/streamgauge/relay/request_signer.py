@@ -7,8 +7,9 @@ import time
 
 from streamgauge.authorization import Authorization
 from streamgauge.errors import ProxyCredentials
-from streamgauge.relay import signing
+from streamgauge.relay import sigv4
 from streamgauge.relay.credentials import OwnCredentials
+from streamgauge.relay.signing import SigningMode, decide
 from streamgauge.targets import Target
 
 IN_THREAD_BYTES = 65_536
@@ -21,29 +22,29 @@ FIRST_WAIT_SECONDS = 5.0
 class RequestSigner:
     """One per worker."""
 
-    def __init__(self, mode: str, *, early: bool = False) -> None:
+    def __init__(self, mode: SigningMode, *, early: bool = False) -> None:
         self._mode = mode
         self._credentials = OwnCredentials()
         if mode == "resign" or early:
             self._credentials.start()
 
     def resigns(self, authorization: Authorization | None, target: Target) -> bool:
-        """See ``signing.resigns``."""
-        return signing.resigns(self._mode, authorization, target)
+        """See ``signing.decide``."""
+        return decide(self._mode, authorization, target) == "resign"
 
-    async def sign(self, method: str, target: Target, headers: signing.Headers, content: bytes) -> signing.Headers:
+    async def sign(self, method: str, target: Target, headers: sigv4.Headers, content: bytes) -> sigv4.Headers:
         """``headers`` signed with the proxy's role. Raises ``ProxyCredentials`` with the sentence for the caller."""
         own = self._credentials.current or await self._first()
         if target.region is None:
             raise ProxyCredentials("the request names no region to sign for: set targets.default_region")
         if len(content) > IN_THREAD_BYTES:
-            digest = await asyncio.get_running_loop().run_in_executor(None, signing.payload_hash, content)
+            digest = await asyncio.get_running_loop().run_in_executor(None, sigv4.payload_hash, content)
         else:
-            digest = signing.payload_hash(content)
+            digest = sigv4.payload_hash(content)
         amz_date = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        return signing.sign(method, target.origin_path, headers, digest, own, target.region, target.signing_name, amz_date)
+        return sigv4.sign(method, target.origin_path, headers, digest, own, target.region, target.signing_name, amz_date)
 
-    async def _first(self) -> signing.Credentials:
+    async def _first(self) -> sigv4.Credentials:
         own = self._credentials
         if not own.started:
             own.start()

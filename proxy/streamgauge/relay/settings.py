@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from streamgauge.relay.signing import SigningMode
+
 
 @dataclass(frozen=True)
 class RelaySettings:
@@ -23,7 +25,7 @@ class RelaySettings:
     ``fast_path``: false sends everything through ``aiohttp.ClientSession``: slower, for comparison and as a way out.
     """
 
-    signing: str = "auto"
+    signing: SigningMode = "auto"
     early_credentials: bool = False
     max_request_bytes: int = 32 << 20
     downstream_buffer: int = 256 << 10

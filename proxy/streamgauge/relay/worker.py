@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import os
 import socket
 import sys
 import time
@@ -150,7 +149,7 @@ def main() -> None:
     """Process entry point."""
     settings = read_settings(WorkerSettings)
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
-    os.environ.pop("PYTHONASYNCIODEBUG", None)
+    logging.getLogger("botocore").setLevel(logging.WARNING)  # it tells where credentials were found, once per worker
 
     async def serve() -> None:
         await Worker(settings).run()
