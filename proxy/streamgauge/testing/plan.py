@@ -129,7 +129,7 @@ def _strikes(frames: Sequence[Frame], after: int) -> int:
 
 def _timed(frames: Sequence[Frame], script: Script, streamed: bool) -> list[tuple[float, Frame]]:
     if not streamed:
-        return [(script.ends_at(_unary_outputs(script)), frame) for frame in frames]
+        return [(script.ends_at(script.outputs()), frame) for frame in frames]
     total, seen, timed = sum(frame.is_output for frame in frames), 0, []
     for frame in frames:
         timed.append((_due(script, frame, seen, total), frame))
@@ -143,10 +143,6 @@ def _due(script: Script, frame: Frame, seen: int, total: int) -> float:
     if seen == 0 and total:
         return script.start_after
     return script.output_at(seen - 1) if seen < total else script.ends_at(total)
-
-
-def _unary_outputs(script: Script) -> int:
-    return len(script.words()) + len(script.thoughts()) + len(script.arguments()) + (script.tool is not None)
 
 
 def _grouped(timed: list[tuple[float, Frame]], size: int) -> list[tuple[float, list[Frame]]]:

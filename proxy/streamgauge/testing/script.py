@@ -151,6 +151,10 @@ class Script:
         text = self.tool[1] if self.tool else ""
         return tuple(text[at : at + 8] for at in range(0, len(text), 8))
 
+    def outputs(self) -> int:
+        """How many frames with output a stream of this answer has; a tool call's name is one of them."""
+        return len(self.words()) + len(self.thoughts()) + len(self.arguments()) + (self.tool is not None)
+
     def usage(self) -> Usage:
         """The counts this answer reports, in the project's one meaning (all input; reasoning inside the output)."""
         said = self.output_tokens

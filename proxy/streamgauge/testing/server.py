@@ -93,11 +93,6 @@ class Connection(asyncio.Protocol):
         self._service.open.add(self)
 
     def abort(self) -> None:
-        """Close at once."""
-        self._transport.abort()
-        self._service.open.add(self)
-
-    def abort(self) -> None:
         """Break the connection."""
         self._transport.abort()
 
@@ -118,9 +113,8 @@ class Connection(asyncio.Protocol):
             self._waiting.append(self._as_received(request, began))
         self._next()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """asyncio: the connection is gone; an unfinished reply ends here."""
-        self._service.open.discard(self)
         self._service.open.discard(self)
         if self._wire is not None:
             if self._wire.log.ended_at is None:

@@ -27,7 +27,7 @@ class Event(NamedTuple):
 
 def events(script: Script) -> list[Event]:
     """All events of a scripted answer in the order of the real service."""
-    stop = {"delta": {"stop_reason": script.stop_reason, "stop_sequence": None}, "type": "message_delta"}
+    stop: dict[str, object] = {"delta": {"stop_reason": script.stop_reason, "stop_sequence": None}, "type": "message_delta"}
     if script.usage_reported:
         stop["usage"] = _output_usage(script.usage())
     return [

@@ -92,8 +92,7 @@ def stream(script: Script) -> tuple[Frame, ...]:
         frames += [tool_start(script.tool[0], index), *(tool_argument(piece, index) for piece in script.arguments()), block_stop(index)]
     frames.append(stop(script.stop_reason))
     if script.usage_reported:
-        outputs = sum(frame.is_output for frame in frames)
-        frames.append(metadata(script.usage(), round(1000 * script.ends_at(outputs)), _served(script)))
+        frames.append(metadata(script.usage(), _latency_ms(script), _served(script)))
     return tuple(frames)
 
 
@@ -107,8 +106,7 @@ def whole(script: Script) -> bytes:
     if script.tool:
         name, argument = script.tool
         content.append({"toolUse": {"input": json.loads(argument), "name": name, "toolUseId": "tooluse_scripted"}})
-    outputs = sum(frame.is_output for frame in stream(script))
-    return body(content, script.stop_reason, script.usage(), round(1000 * script.ends_at(outputs)), _served(script))
+    return body(content, script.stop_reason, script.usage(), _latency_ms(script), _served(script))
 
 
 def body(content: list[dict[str, object]], reason: str, usage: Usage, latency_ms: int, extra: dict[str, object] | None = None) -> bytes:
@@ -125,6 +123,10 @@ def body(content: list[dict[str, object]], reason: str, usage: Usage, latency_ms
 
 def _delta(delta: dict[str, object], index: int, kind: str) -> Frame:
     return Frame(event("contentBlockDelta", padded({"contentBlockIndex": index, "delta": delta})), (kind,))
+
+
+def _latency_ms(script: Script) -> int:
+    return round(1000 * script.ends_at(script.outputs()))
 
 
 def _served(script: Script) -> dict[str, object]:

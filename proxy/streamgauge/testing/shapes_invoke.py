@@ -62,7 +62,7 @@ def invocation_metrics(script: Script) -> dict[str, int]:
     """Bedrock's family-independent second source of counts and latencies (milliseconds)."""
     usage = script.usage()
     read, write = usage.cache_read_tokens or 0, usage.cache_write_tokens or 0
-    outputs = len(script.words()) + len(script.thoughts()) + len(script.arguments())
+    outputs = script.outputs()
     second = script.second_output_tokens
     metrics = {
         "inputTokenCount": (usage.input_tokens or 0) - read - write,
@@ -86,11 +86,9 @@ def _chunks(events: list[Event], script: Script) -> tuple[Frame, ...]:
 
 def _nova_events(script: Script) -> Iterator[Event]:
     yield Event({"messageStart": {"role": "assistant"}}, "start")
-    index = 0
-    for delta, kind in _nova_deltas(script):
+    for index, (delta, kind) in enumerate(_nova_deltas(script)):
         yield Event({"contentBlockDelta": {"contentBlockIndex": index, "delta": delta}}, kind)
         yield Event({"contentBlockStop": {"contentBlockIndex": index}}, "block")
-        index += 1
     yield Event({"messageStop": {"stopReason": script.stop_reason}}, "end")
     if script.usage_reported:
         yield Event({"metadata": {"metrics": {}, "trace": {}, "usage": _nova_usage(script)}}, "metadata")

@@ -49,7 +49,8 @@ def parts(inner: Sequence[Frame], shift: int) -> tuple[Frame, ...]:
     """
     if shift <= 0:
         return tuple(Frame(part(frame.data), frame.kinds) for frame in inner)
-    made, held, kinds = [], b"", ()
+    made, held = [], b""
+    kinds: tuple[str, ...] = ()
     for frame in inner:
         cut = max(1, len(frame.data) - shift)
         made.append(Frame(part(held + frame.data[:cut]), kinds))

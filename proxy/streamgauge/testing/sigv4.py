@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -28,14 +28,20 @@ _HEADER = re.compile(
     r"AWS4-HMAC-SHA256 Credential=(?P<key>[^/]+)/(?P<date>\d{8})/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request,"
     r"\s*SignedHeaders=(?P<names>[^,]+),\s*Signature=(?P<signature>[0-9a-f]{64})$"
 )
+_UNKNOWN = ("UnrecognizedClientException", "The security token included in the request is invalid.")
 _MISMATCH = ("SignatureDoesNotMatch", "The request signature we calculated does not match the signature you provided.")
 
 
 class Verifier:
-    """A gate that lets only requests pass that are signed with one of these secrets (by access key id)."""
+    """A gate that lets only requests pass that are signed with one of these secrets (by access key id), or carry one of these bearer keys.
 
-    def __init__(self, credentials: Mapping[str, str]) -> None:
+    With ``host`` the request must also name that host, as a real service insists on its own name.
+    """
+
+    def __init__(self, credentials: Mapping[str, str], bearer_keys: Collection[str] = (), host: str | None = None) -> None:
         self._credentials = dict(credentials)
+        self._bearers = {f"Bearer {key}" for key in bearer_keys}
+        self._host = host
 
     def __call__(self, received: Received) -> tuple[int, tuple[tuple[str, str], ...], bytes] | None:
         """The refusal in AWS's shape, or None for a good signature."""
@@ -44,12 +50,17 @@ class Verifier:
 
     def fault(self, received: Received, now: datetime) -> tuple[str, str] | None:
         """What is wrong with the signature, as AWS's error code and a text; None if nothing is."""
-        parsed = _HEADER.match(received.header("authorization") or "")
+        authorization = received.header("authorization") or ""
+        if self._host is not None and received.header("host") != self._host:
+            return _MISMATCH
+        if authorization.startswith("Bearer "):
+            return None if authorization in self._bearers else _UNKNOWN
+        parsed = _HEADER.match(authorization)
         if parsed is None:
             return "MissingAuthenticationToken", "Missing Authentication Token"
         secret = self._credentials.get(parsed["key"])
         if secret is None:
-            return "UnrecognizedClientException", "The security token included in the request is invalid."
+            return _UNKNOWN
         stamp = received.header("x-amz-date") or ""
         names = parsed["names"].split(";")
         if "host" not in names or not _fresh(stamp, now):

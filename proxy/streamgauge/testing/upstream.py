@@ -78,12 +78,13 @@ class ScriptedUpstream:
         ssl_context: ssl.SSLContext | None = None,
         credentials: Mapping[str, str] | None = None,
         *,
+        gate: Gate | None = None,
         on_over: Callable[[SendLog], None] | None = None,
     ) -> None:
         self.host, self.port = host, port
         self._script_for = (lambda _: script) if isinstance(script, Script) else script
         self._tls = ssl_context
-        self._gate: Gate | None = Verifier(credentials) if credentials else None
+        self._gate: Gate | None = gate or (Verifier(credentials) if credentials else None)
         self._memory = Memory(on_over)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._up = threading.Event()
@@ -150,7 +151,7 @@ class ScriptedUpstream:
     def _run(self) -> None:
         try:
             asyncio.run(self._serve())
-        except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
+        except BaseException as error:  # the thread that waits raises it
             self._error = error
         finally:
             self._up.set()
@@ -163,5 +164,4 @@ class ScriptedUpstream:
         self._up.set()
         await self._stop.wait()
         server.close()
-        await service.hang_up()
         await service.close()
