@@ -53,13 +53,18 @@ class WorkerSpool:
         while True:
             if not self._open():
                 return []
-            followed = final or segment_path(self.path, self.segment + 1).exists()
+            # Asked before the read: whatever is in the file then is all that will ever be in it.
+            succeeded = segment_path(self.path, self.segment + 1).exists()
+            followed = final or succeeded
             data = os.pread(self._file, READ_BYTES, self.offset)
-            self.caught_up = len(data) < READ_BYTES
+            self.caught_up = len(data) < READ_BYTES and not succeeded
             payloads, size, damage = split(data)
             self.offset += size
             if payloads:
-                return self._decoded(payloads)
+                records = self._decoded(payloads)
+                if records:
+                    return records
+                continue
             if damage and self._skip_damage(data, followed):
                 continue
             if not followed or not self._next():

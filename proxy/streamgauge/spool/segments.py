@@ -31,6 +31,7 @@ class Segments:
         self._file = -1
         made = directory / (BEING_MADE + self.name)
         made.mkdir(mode=0o700, parents=True)
+        self._lock = -1
         try:
             self._lock = os.open(made / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -38,6 +39,8 @@ class Segments:
             self.path = directory / self.name
             made.rename(self.path)
         except OSError:
+            if self._lock >= 0:
+                os.close(self._lock)
             shutil.rmtree(made, ignore_errors=True)
             raise
 
