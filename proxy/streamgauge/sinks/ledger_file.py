@@ -63,8 +63,9 @@ class LedgerFile:
         """Rename the file and its WAL, so that a new one can begin; ``None`` if there is no file. Raises ``OSError``."""
         self.disconnect()
         self._identity = None
-        if not self.path.exists():
-            return None
+        return self._rename() if self.path.exists() else None
+
+    def _rename(self) -> Path:
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
         aside = Path(f"{self.path}.damaged-{stamp}")
         for suffix in ("-wal", "-shm", ""):
@@ -83,6 +84,10 @@ class LedgerFile:
     def _open(self) -> sqlite3.Connection:
         # SQLite would make it readable for everybody; its companions take the file's mode.
         os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        if self.path.stat().st_size == 0 and Path(f"{self.path}-wal").exists():
+            # Left by a ledger that was deleted after a crash: SQLite would replay it into the new one.
+            _log.warning("the WAL of a deleted ledger was set aside as %s-wal", self._rename())
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         connection = sqlite3.connect(self.path, timeout=self._busy_seconds, isolation_level=None, check_same_thread=False)
         try:
             _prepare(connection, self.path)
