@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streamgauge.errors import UsageError
+from streamgauge.recorder.ledger_query import MAX_LIMIT, Query, read_exchanges
+from streamgauge.records import Measurement
+from streamgauge.sinks.ledger import Batch, Ledger, LedgerSettings
+from tests.spool.made import ended
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+
+
+def parsed(*pairs: tuple[str, str]) -> Query:
+    return Query.parse(pairs, NOW)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    ledger = Ledger(LedgerSettings(str(tmp_path / "ledger.db")))
+
+    def row(hour: int, **fields: Any) -> Measurement:
+        return ended(f"x{hour}", started_at=f"2026-11-24T{hour:02}:00:00.000000Z", **fields).measurement
+
+    rows = [
+        row(8, team="a", http_status=429),
+        row(10, team="a", streaming=True),
+        row(9, team="b", ttft=0.5, usage_conflict={"output_tokens": 1}),
+    ]
+    ledger.load()
+    ledger.commit(Batch({"w": rows}))
+    ledger.close()
+    return str(tmp_path / "ledger.db")
+
+
+@pytest.mark.parametrize(
+    ("pairs", "expected"),
+    [
+        ([], ["x10", "x9", "x8"]),
+        ([("limit", "2")], ["x10", "x9"]),
+        ([("since", "3h")], ["x10", "x9"]),
+        ([("since", "2026-11-24T10:00:00+01:00")], ["x10", "x9"]),
+        ([("where", "team=a")], ["x10", "x8"]),
+        ([("where", "team=a"), ("where", "http_status=429")], ["x8"]),
+        ([("where", "streaming=true")], ["x10"]),
+        ([("where", "ttft=0.5")], ["x9"]),
+        ([("where", "team=a=b")], []),
+        ([("where", "team=' OR 1=1 --")], []),
+    ],
+)
+def test_the_newest_that_meet_all_conditions_are_read(path: str, pairs: list[tuple[str, str]], expected: list[str]) -> None:
+    assert [row["exchange_id"] for row in read_exchanges(path, parsed(*pairs))] == expected
+
+
+def test_a_measurement_is_read_with_all_its_fields(path: str) -> None:
+    (row,) = read_exchanges(path, parsed(("where", "exchange_id=x9")))
+    assert set(row) == set(Measurement.__struct_fields__)
+    assert row["usage_conflict"] == {"output_tokens": 1}
+
+
+def test_without_a_ledger_its_path_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"gone\.db"):
+        read_exchanges(str(tmp_path / "gone.db"), Query())
+
+
+@pytest.mark.parametrize(
+    ("pair", "sentence"),
+    [
+        (("limit", "0"), "limit='0' is not a number from 1"),
+        (("limit", str(MAX_LIMIT + 1)), "is not a number from 1 to 1000"),
+        (("limit", "many"), "limit='many'"),
+        (("since", "yesterday"), "neither a span like 15m"),
+        (("since", "999999d"), "neither a span"),
+        (("since", "2026-11-24T10:00:00"), "has no time zone"),
+        (("where", "team"), "not of the form field=value"),
+        (("where", "prompt=x"), "no field 'prompt'"),
+        (("where", "usage_conflict=x"), "no field 'usage_conflict'"),
+        (("where", "http_status=x"), "'x' is no value of http_status"),
+        (("where", "http_status=99999999999999999999"), "is no value of http_status"),
+        (("where", "streaming=maybe"), "'maybe' is no value of streaming"),
+        (("order", "asc"), "unknown parameter 'order'"),
+    ],
+)
+def test_what_cannot_be_understood_gets_a_sentence(pair: tuple[str, str], sentence: str) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        parsed(pair)

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from streamgauge.recorder.tail import Position, Tail
+from streamgauge.records import SpoolRecord
+from streamgauge.spool import SpoolSettings, SpoolWriter, find_workers
+from tests.spool.made import exchange, ids
+
+
+def turn(tail: Tail) -> dict[str, list[str]]:
+    """What one turn yields: exchanges that ended, by the worker's own name."""
+    found: dict[str, list[SpoolRecord]] = {name.split("-")[0]: records for name, _, records in tail.read()}
+    return {name: ids(records) for name, records in found.items()}
+
+
+def writer(directory: Path, worker_id: str, *exchange_ids: str, close: bool = True) -> SpoolWriter:
+    made = SpoolWriter(directory, SpoolSettings(), worker_id)
+    for exchange_id in exchange_ids:
+        exchange(made, exchange_id)
+    if close:
+        assert made.close()
+    return made
+
+
+def start(_name: str) -> Position | None:
+    return (0, 0)
+
+
+def test_workers_are_found_as_they_come_and_each_is_read_once(tmp_path: Path) -> None:
+    tail = Tail(tmp_path)
+    writer(tmp_path, "w0", "a")
+    tail.discover(start)
+    assert turn(tail) == {"w0": ["a"]}
+    writer(tmp_path, "w1", "b")
+    tail.discover(start)
+    assert turn(tail) == {"w0": [], "w1": ["b"]}
+    tail.close()
+
+
+def test_the_dead_are_told_from_the_living_and_can_be_removed(tmp_path: Path) -> None:
+    living, dead = writer(tmp_path, "w0", "a", close=False), writer(tmp_path, "w1", "b")
+    tail = Tail(tmp_path)
+    tail.discover(start)
+    assert living.path is not None
+    assert dead.path is not None
+    assert tail.dead == {dead.path.name}
+    tail.remove(dead.path.name)
+    assert find_workers(tmp_path) == [living.path.name]
+    assert tail.dead == set()
+    living.close()
+    tail.close()
+
+
+def test_a_worker_that_is_done_with_is_removed_unread(tmp_path: Path) -> None:
+    writer(tmp_path, "w0", "a")
+    tail = Tail(tmp_path)
+    tail.discover(lambda _name: None)
+    assert tail.spools == {}
+    assert find_workers(tmp_path) == []
+
+
+def test_a_spool_deleted_under_way_belongs_to_a_dead_worker(tmp_path: Path) -> None:
+    made = writer(tmp_path, "w0", "a", close=False)
+    tail = Tail(tmp_path)
+    tail.discover(start)
+    assert tail.dead == set()
+    assert made.path is not None
+    shutil.rmtree(made.path)
+    tail.discover(start)
+    assert tail.dead == {made.path.name}
+    tail.remove(made.path.name)
+    tail.remove("unknown")
+    made.close()
+
+
+def test_reading_begins_where_it_is_told_to(tmp_path: Path) -> None:
+    made = writer(tmp_path, "w0", "a", "b")
+    tail = Tail(tmp_path)
+    tail.discover(start)
+    assert tail.bytes_behind() > 0
+    turn(tail)
+    assert made.path is not None
+    spool = tail.spools[made.path.name]
+    again = Tail(tmp_path)
+    again.discover(lambda _name: (spool.segment, spool.offset))
+    assert turn(again) == {"w0": []}
+    assert again.bytes_behind() == 0
+    again.close()
+    tail.close()
