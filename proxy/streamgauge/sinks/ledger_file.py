@@ -70,7 +70,7 @@ class LedgerFile:
         aside = Path(f"{self.path}.damaged-{stamp}")
         for suffix in ("-wal", "-shm", ""):
             part = Path(f"{self.path}{suffix}")
-            if part.exists():
+            if part.exists() and part.stat().st_size:
                 part.rename(f"{aside}{suffix}")
         return aside
 
@@ -87,7 +87,6 @@ class LedgerFile:
         if self.path.stat().st_size == 0 and Path(f"{self.path}-wal").exists():
             # Left by a ledger that was deleted after a crash: SQLite would replay it into the new one.
             _log.warning("the WAL of a deleted ledger was set aside as %s-wal", self._rename())
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         connection = sqlite3.connect(self.path, timeout=self._busy_seconds, isolation_level=None, check_same_thread=False)
         try:
             _prepare(connection, self.path)

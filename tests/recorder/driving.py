@@ -1,0 +1,82 @@
+"""Real recorder processes and finished ledgers, for the tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+
+
+class RecorderProcess:
+    """A recorder as the supervisor starts it."""
+
+    def __init__(self, spool_dir: Path, ledger: Path, **settings: Any) -> None:
+        given = {
+            "spool_dir": str(spool_dir),
+            "ledger": {"path": str(ledger), "commit_seconds": 0.02},
+            "admin_port": 0,
+            "stop_seconds": 10.0,
+        }
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "streamgauge.recorder.process"], stdin=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
+        )
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(given | settings).encode() + b"\n")
+        self.process.stdin.flush()
+
+    def kill(self) -> None:
+        """As hard as can be."""
+        self.process.kill()
+        self._close()
+
+    def end(self, how: int = signal.SIGTERM) -> tuple[int, str]:
+        """In order; exit code and what it said."""
+        os.kill(self.process.pid, how)
+        return self._close()
+
+    def hang_up(self) -> tuple[int, str]:
+        """As a dying supervisor does."""
+        return self._close()
+
+    def _close(self) -> tuple[int, str]:
+        _, said = self.process.communicate(timeout=30)
+        return self.process.returncode, said.decode()
+
+
+@dataclass(frozen=True)
+class Account:
+    """What a ledger says: outcome by exchange, exchanges seen, unmeasured by reason, and whether all workers are finished."""
+
+    outcomes: dict[str, str]
+    seen: int
+    unmeasured: dict[str, int]
+    finished: bool
+
+    @property
+    def adds_up(self) -> bool:
+        """Rows + unmeasured = seen."""
+        return len(self.outcomes) + sum(self.unmeasured.values()) == self.seen
+
+
+def account(ledger: Path) -> Account:
+    """Read the ledger at ``ledger`` and see that what it says twice agrees."""
+    with closing(sqlite3.connect(f"file:{ledger}?mode=ro", uri=True)) as connection:
+        outcomes = dict(connection.execute("SELECT exchange_id, outcome FROM exchanges"))
+        seen, rows, finished = connection.execute("SELECT sum(seen), sum(rows), min(finished) FROM workers").fetchone()
+        unmeasured = dict(connection.execute("SELECT reason, sum(count) FROM unmeasured GROUP BY reason"))
+        totals = dict(connection.execute("SELECT outcome, count FROM totals"))
+        (still_open,) = connection.execute("SELECT count(*) FROM in_flight").fetchone()
+    assert rows == len(outcomes)
+    assert totals == dict(Counter(outcomes.values()))
+    assert not (finished and still_open)
+    return Account(outcomes, seen, unmeasured, bool(finished))
