@@ -89,7 +89,8 @@ def ramp(base: Script, *, over: float, factor: float) -> ScriptOf:
 class Demo:
     """A service under mixed traffic: three speeds, latency that grows with the prompt, now and then a 429, once a broken stream.
 
-    ``throttle_every``: each n-th request is refused. ``break_at``: the number of the request whose stream breaks. ``slow_model`` answers, from request
+    ``throttle_every``: each n-th request is refused. ``break_at``: from this request on,
+    the first stream breaks. ``slow_model`` answers, from request
     ``slow_from`` on, ``slow_factor`` times as slowly (None: no degradation). Equal seeds and equal traffic give equal answers.
     """
 
@@ -100,6 +101,7 @@ class Demo:
     slow_from: int = 0
     slow_factor: float = 6.0
     _count: int = 0
+    _broken: bool = False
     _random: random.Random = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -113,7 +115,10 @@ class Demo:
         script = self._answer(received)
         if received.model == self.slow_model and self._count >= self.slow_from:
             script = script.slower(self.slow_factor)
-        return replace(script, fault="cut_reset", fault_after=8) if self._count == self.break_at else script
+        if not self._broken and self._count >= self.break_at and "stream" in received.path:
+            self._broken = True
+            return replace(script, fault="cut_reset", fault_after=8)
+        return script
 
     def _answer(self, received: Received) -> Script:
         speed = DEMO_MODELS.get(received.model or "", _OTHER)

@@ -11,8 +11,8 @@ import importlib.util
 import json
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -149,11 +149,13 @@ class Translation:
 async def _stream(url: str, received: Received, wire: Wire) -> None:
     wire.log.operation = "ConverseStream"
     translation = Translation(lambda: _since(received))
-    async for chunk in _chunks(url, chat_request(received, stream=True)):
-        if wire.log.head_at is None:
-            await wire.head(200, _EVENTS)
-        for frame in translation.frames(chunk):
-            await wire.body(frame.data, frame.kinds)
+    # Closed at once when the caller is gone, so that the model stops at once.
+    async with aclosing(_chunks(url, chat_request(received, stream=True))) as chunks:
+        async for chunk in chunks:
+            if wire.log.head_at is None:
+                await wire.head(200, _EVENTS)
+            for frame in translation.frames(chunk):
+                await wire.body(frame.data, frame.kinds)
     _note(wire, translation.usage)
     await wire.end()
 
@@ -171,7 +173,7 @@ async def _whole(url: str, received: Received, wire: Wire) -> None:
     await wire.end()
 
 
-async def _chunks(url: str, asked: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+async def _chunks(url: str, asked: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:
     async with _post(url, asked) as response:
         async for line in response.content:
             if line.startswith(b"data: {"):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
 
-SAMPLE = "azure_conv_sample.csv"
+SAMPLE = "azure_conversations_2023.csv"
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ import json
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event
 from typing import Any, Literal
 
@@ -67,8 +67,8 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Result:
-    """How a call ended for the application. Seconds by its own clock; ``error`` is the SDK's code or exception name."""
+class CallResult:
+    """How a call ended for the application. Seconds by its own clock; ``error`` is the SDK's code or exception name, None for a whole answer."""
 
     call: Call
     e2e: float
@@ -77,10 +77,21 @@ class Result:
     request_id: str | None
     error: str | None = None
 
+    @property
+    def ok(self) -> bool:
+        """Whether the application got its answer."""
+        return self.error is None
+
+
+def drive(endpoint_url: str, *, calls: int, seconds: float, threads: int, seed: int) -> list[CallResult]:
+    """``run`` in one line: that many calls, all begun within ``seconds``, and how each ended. A failed call is a result, never an exception."""
+    timeout = min(TrafficSettings.read_timeout, max(5.0, seconds))
+    return run(endpoint_url, TrafficSettings(calls=calls, seconds=seconds, threads=threads, seed=seed, read_timeout=timeout))
+
 
 def schedule(rows: Sequence[Row], settings: TrafficSettings, tenants: Sequence[Tenant] = TENANTS) -> tuple[Call, ...]:
-    """The calls to make, in order of time. Equal seeds give equal schedules."""
-    chosen = rows[: settings.calls]
+    """The calls to make, in order of time; the rows are gone through again if there are fewer. Equal seeds give equal schedules."""
+    chosen = tuple(_endless(rows, settings.calls))
     span = max(chosen[-1].at, 1e-9) if chosen else 1.0
     rng = random.Random(settings.seed)  # noqa: S311 - a mix, no secret
     names, weights = zip(*_MIX, strict=True)
@@ -97,16 +108,23 @@ def schedule(rows: Sequence[Row], settings: TrafficSettings, tenants: Sequence[T
     )
 
 
+def _endless(rows: Sequence[Row], count: int) -> Iterator[Row]:
+    round_length = rows[-1].at * len(rows) / max(1, len(rows) - 1)
+    for number in range(count):
+        row = rows[number % len(rows)]
+        yield replace(row, at=row.at + number // len(rows) * round_length)
+
+
 def run(
-    endpoint_url: str, settings: TrafficSettings, on_result: Callable[[Result], None] | None = None, stop: Event | None = None
-) -> list[Result]:
+    endpoint_url: str, settings: TrafficSettings, on_result: Callable[[CallResult], None] | None = None, stop: Event | None = None
+) -> list[CallResult]:
     """Make the calls through ``endpoint_url`` and return how each ended, in order of ending.
 
     Never raises for a call that fails. ``stop`` ends it early: nothing new starts, what is open is read to its end.
     """
     calls = schedule(sample(), settings)
     clients = {tenant: _client(endpoint_url, tenant, settings) for tenant in {call.tenant for call in calls}}
-    results: list[Result] = []
+    results: list[CallResult] = []
     stop = stop or Event()
     begin = time.monotonic()
 
@@ -129,12 +147,12 @@ def run(
     return results
 
 
-def summary(results: Sequence[Result]) -> Counter[str]:
+def summary(results: Sequence[CallResult]) -> Counter[str]:
     """How many calls ended how: ``ok`` or the error."""
     return Counter(result.error or "ok" for result in results)
 
 
-def make(client: Any, call: Call) -> Result:
+def make(client: Any, call: Call) -> CallResult:
     """Make one call and read its answer whole."""
     begin = time.perf_counter()
     try:
@@ -142,9 +160,9 @@ def make(client: Any, call: Call) -> Result:
     except Exception as error:  # the SDK's exceptions have no common base; the name says which it was
         response = getattr(error, "response", {})
         code = response.get("Error", {}).get("Code") or type(error).__name__
-        return Result(call, time.perf_counter() - begin, None, None, response.get("ResponseMetadata", {}).get("RequestId"), code)
+        return CallResult(call, time.perf_counter() - begin, None, None, response.get("ResponseMetadata", {}).get("RequestId"), code)
     ttft = None if first is None else first - begin
-    return Result(call, time.perf_counter() - begin, ttft, tokens, reply["ResponseMetadata"]["RequestId"])
+    return CallResult(call, time.perf_counter() - begin, ttft, tokens, reply["ResponseMetadata"]["RequestId"])
 
 
 _Read = tuple[dict[str, Any], float | None, int | None]
@@ -207,7 +225,14 @@ def _client(endpoint_url: str, tenant: Tenant, settings: TrafficSettings) -> Any
     from botocore.config import Config
 
     config = Config(
-        connect_timeout=5, read_timeout=settings.read_timeout, max_pool_connections=settings.threads, user_agent_appid=f"demo-{tenant.name}"
+        connect_timeout=5,
+        read_timeout=settings.read_timeout,
+        max_pool_connections=settings.threads,
+        retries={"mode": "standard", "total_max_attempts": 3},
+        user_agent_appid=f"demo-{tenant.name}",
+        # What the machine is set up for must not matter here: an outgoing proxy, a bearer key (which boto3 refuses over http).
+        proxies={},
+        signature_version="v4",
     )
     session = boto3.session.Session(tenant.access_key, tenant.secret_key, region_name=settings.region)
     return session.client("bedrock-runtime", endpoint_url=endpoint_url, config=config)
