@@ -3,9 +3,12 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+
 from streamgauge.recorder.tail import Position, Tail
 from streamgauge.records import SpoolRecord
 from streamgauge.spool import SpoolSettings, SpoolWriter, find_workers
+from streamgauge.spool.layout import segment_path
 from tests.spool.made import exchange, ids
 
 
@@ -88,4 +91,23 @@ def test_reading_begins_where_it_is_told_to(tmp_path: Path) -> None:
     assert turn(again) == {"w0": []}
     assert again.bytes_behind() == 0
     again.close()
+    tail.close()
+
+
+def test_a_spool_that_cannot_be_read_now_holds_up_no_other_and_is_read_later(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    bad, _good = writer(tmp_path, "w0", "a"), writer(tmp_path, "w1", "b")
+    assert bad.path is not None
+    segment = segment_path(bad.path, 1)
+    segment.rename(tmp_path / "kept")
+    segment.mkdir()
+    tail = Tail(tmp_path)
+    tail.discover(start)
+    assert turn(tail) == {"w1": ["b"]}
+    assert turn(tail) == {"w1": []}
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    segment.rmdir()
+    (tmp_path / "kept").rename(segment)
+    tail.discover(start)
+    tail.spools[bad.path.name].close()
+    assert turn(tail) == {"w0": ["a"], "w1": []}
     tail.close()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import resource
 import shutil
 import subprocess
 import sys
@@ -183,6 +184,23 @@ def test_a_directory_deleted_under_way_is_made_anew(tmp_path: Path) -> None:
     records, seen, _ = finish(writer)
     assert ids(records)[-1] == "9"
     assert seen == 11
+
+
+def test_without_a_descriptor_left_records_wait_and_nothing_is_lost(tmp_path: Path) -> None:
+    writer = SpoolWriter(tmp_path, SpoolSettings(segment_bytes=300, max_bytes=3000, batch_seconds=0.001), "w0")
+    exchange(writer, "a")
+    until(lambda: writer.backlog_bytes == 0)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        for index in range(5):
+            exchange(writer, str(index))
+        until(lambda: writer._failing)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    until(lambda: writer.backlog_bytes == 0)
+    records, seen, unmeasured = finish(writer)
+    assert (ids(records), seen, unmeasured) == (["a", *map(str, range(5))], 6, {})
 
 
 def test_closing_with_a_disk_that_takes_nothing_says_so(tmp_path: Path) -> None:

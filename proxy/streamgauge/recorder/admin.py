@@ -110,7 +110,7 @@ def _refusal(request: web.Request, token: str | None, loopback: bool) -> web.Res
         return _json({"error": "ask for this page by the address 127.0.0.1 or the name localhost"}, 403)
     if token is None:
         return _json({"error": "without an admin token only /livez and /readyz answer beyond this machine: configure one"}, 403)
-    given = request.headers.get("Authorization", "").encode()
+    given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
     if hmac.compare_digest(given, b"Bearer " + token.encode()):
         return None
     return _json({"error": "this needs the admin token, as `Authorization: Bearer ...`"}, 401, {"WWW-Authenticate": "Bearer"})

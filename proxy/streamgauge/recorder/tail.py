@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from streamgauge.records import SpoolRecord
 from streamgauge.spool import WorkerSpool, find_workers
+
+_log = logging.getLogger("streamgauge.recorder")
 
 Position = tuple[int, int]
 """Segment and offset up to which a worker's records are in the ledger."""
@@ -19,6 +23,7 @@ class Tail:
         self.directory = directory
         self.spools: dict[str, WorkerSpool] = {}
         self.dead: set[str] = set()
+        self._unreadable: set[str] = set()
 
     def discover(self, position: Callable[[str], Position | None]) -> None:
         """Take up new workers and notice deaths. ``position`` tells where to begin with a worker, ``None`` that it is done with.
@@ -31,6 +36,11 @@ class Tail:
                 continue
             begin = position(name)
             spool = WorkerSpool(self.directory / name, *(begin or (0, 0)))
+            try:
+                spool.first_segment()
+            except OSError as error:
+                self._complain(name, error)
+                continue
             if begin is not None:
                 self.spools[name] = spool
             else:
@@ -40,9 +50,18 @@ class Tail:
         self.dead.update(name for name, spool in self.spools.items() if name not in self.dead and spool.worker_is_dead())
 
     def read(self) -> Iterator[tuple[str, WorkerSpool, list[SpoolRecord]]]:
-        """One turn: for each worker its next records. None from a dead worker means that there will never be more."""
+        """One turn: for each worker its next records. None from a dead worker means that there will never be more.
+
+        A worker whose spool cannot be read now is left out of the turn; the others do not wait for it.
+        """
         for name, spool in list(self.spools.items()):
-            yield name, spool, spool.read(final=name in self.dead)
+            try:
+                records = spool.read(final=name in self.dead)
+            except OSError as error:
+                self._complain(name, error)
+                continue
+            self._unreadable.discard(name)
+            yield name, spool, records
 
     def remove(self, name: str) -> None:
         """Delete the spool of a dead worker; all of it is in the ledger."""
@@ -50,10 +69,20 @@ class Tail:
         if spool is not None:
             spool.remove()
         self.dead.discard(name)
+        self._unreadable.discard(name)
 
     def bytes_behind(self) -> int:
         """Bytes in all spools that were not read yet."""
-        return sum(spool.bytes_behind() for spool in self.spools.values())
+        total = 0
+        for spool in self.spools.values():
+            with suppress(OSError):  # what cannot be looked at now is told by its error
+                total += spool.bytes_behind()
+        return total
+
+    def _complain(self, name: str, error: OSError) -> None:
+        if name not in self._unreadable:
+            _log.error("the spool %s cannot be read: %s", self.directory / name, error.strerror)
+            self._unreadable.add(name)
 
     def close(self) -> None:
         """Let go of every file and lock."""

@@ -73,10 +73,10 @@ class CounterPage:
 
 
 def read_counters(path: Path) -> Counters | None:
-    """The counters in the file at ``path``; ``None`` when there is no such file or it is not a page of counters."""
+    """The counters in the file at ``path``; ``None`` when it cannot be read or is no page of counters."""
     try:
         data = path.read_bytes()
-    except FileNotFoundError:
+    except OSError:
         return None
     if len(data) < PAGE_BYTES:
         return None

@@ -43,7 +43,7 @@ def segment_path(directory: Path, number: int) -> Path:
 
 
 def segment_numbers(directory: Path) -> list[int]:
-    """Numbers of the segments in a worker's ``directory``, lowest first. Empty when there is no such directory."""
+    """Numbers of the segments in a worker's ``directory``, lowest first. Empty when there is no such directory. Raises ``OSError``."""
     try:
         names = [entry.name for entry in directory.iterdir()]
     except FileNotFoundError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -49,7 +50,10 @@ class WorkerSpool:
         self._hopeless = (0, 0, 0)
 
     def read(self, final: bool = False) -> list[SpoolRecord]:
-        """The next records, at most ``READ_BYTES`` of them; empty when there is nothing new. ``final``: the worker is dead, nothing will be added."""
+        """The next records, at most ``READ_BYTES`` of them; empty when there is nothing new. ``final``: the worker is dead, nothing will be added.
+
+        Raises ``OSError`` when a segment cannot be read; the position stays.
+        """
         while True:
             if not self._open():
                 return []
@@ -97,6 +101,8 @@ class WorkerSpool:
             lock = os.open(self.path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except FileNotFoundError:
             return True  # somebody deleted the directory
+        except OSError:
+            return False  # not known now (no descriptor left, say); asked again soon
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -107,9 +113,10 @@ class WorkerSpool:
 
     def delete_before(self, segment: int) -> None:
         """Delete the segments below ``segment``; what they held must be in the ledger."""
-        for number in segment_numbers(self.path):
-            if number < segment:
-                segment_path(self.path, number).unlink(missing_ok=True)
+        with suppress(OSError):  # what stays takes room and nothing else; the next time may have more luck
+            for number in segment_numbers(self.path):
+                if number < segment:
+                    segment_path(self.path, number).unlink()
 
     def remove(self) -> None:
         """Delete the whole directory of a dead worker."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
@@ -165,7 +166,7 @@ class SpoolWriter:
         pause = RETRY_SECONDS[0]
         while not (self._closing and self._queue.empty() and not self._unwritten):
             self._collect(pause)
-            if self._write():
+            if self._write_safely():
                 pause = RETRY_SECONDS[0]
             elif self._closing:
                 return  # the disk refused the last attempt; the page says that something is missing
@@ -190,6 +191,16 @@ class SpoolWriter:
         except Empty:
             pass
 
+    def _write_safely(self) -> bool:
+        """Whether writing worked. This thread must outlive everything: without it nothing is measured until the worker is restarted."""
+        try:
+            return self._write()
+        except Exception as error:
+            if not self._failing:
+                _log.error("spool %s cannot be written (%s)", self._directory, type(error).__name__)
+            self._failing = True
+            return False
+
     def _write(self) -> bool:
         """Write what was gathered. Whether that worked."""
         segments = self._segments or self._try_open()
@@ -211,7 +222,8 @@ class SpoolWriter:
         limit, now = self._settings.max_bytes, time.monotonic()
         if self._segments is not None and self._on_disk > limit // 2 and now - self._checked_at >= RECHECK_SECONDS:
             self._checked_at = now
-            self._on_disk = self._segments.bytes_on_disk()
+            with suppress(OSError):  # no descriptor left, say: the estimate stands, asked again in a second
+                self._on_disk = self._segments.bytes_on_disk()
         self._full = self._on_disk >= limit
 
     def _try_open(self) -> Segments | None:
