@@ -43,8 +43,8 @@ class UpstreamProcess:
 
     def __enter__(self) -> Self:
         """Start it and wait for its address. Raises ``RuntimeError`` when it does not come up."""
-        self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own interpreter and module
-        assert self._process.stdout is not None  # noqa: S101 - asked for by PIPE
+        self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
         ready, _, _ = select.select([self._process.stdout], [], [], START_SECONDS)
         line = self._process.stdout.readline() if ready else ""
         if not line:

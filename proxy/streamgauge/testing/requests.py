@@ -71,7 +71,7 @@ class RequestReader:
         if self._request is None and not self._read_head():
             return None
         request = self._request
-        assert request is not None  # noqa: S101 - _read_head has just set it
+        assert request is not None
         if not (self._read_chunks(request) if self._chunked else self._read_length(request)):
             return None
         self._request, self._asked = None, False
