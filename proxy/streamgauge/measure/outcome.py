@@ -8,7 +8,9 @@ Verdict = tuple[Outcome, Side | None, str | None]
 """(outcome, side, error type)."""
 
 _TIMEOUTS = frozenset({"ModelTimeoutException"})
-_THROTTLES = frozenset({"ThrottlingException", "ServiceQuotaExceededException", "TooManyRequestsException", "rate_limit_error", "rate_limit_exceeded"})
+_THROTTLES = frozenset(
+    {"ThrottlingException", "ServiceQuotaExceededException", "TooManyRequestsException", "rate_limit_error", "rate_limit_exceeded"}
+)
 
 
 def of_response(status: int, fault: str | None, *, streaming: bool, resigned: bool) -> Verdict:
