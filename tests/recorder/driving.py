@@ -20,10 +20,10 @@ ROOT = Path(__file__).parents[2]
 class RecorderProcess:
     """A recorder as the supervisor starts it."""
 
-    def __init__(self, spool_dir: Path, ledger: Path, **settings: Any) -> None:
+    def __init__(self, spool_dir: Path, ledger: Path, commit_seconds: float = 0.02, **settings: Any) -> None:
         given = {
             "spool_dir": str(spool_dir),
-            "ledger": {"path": str(ledger), "commit_seconds": 0.02},
+            "ledger": {"path": str(ledger), "commit_seconds": commit_seconds},
             "admin_port": 0,
             "stop_seconds": 10.0,
         }
