@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import signal
+import socket
+import time
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import ClientError
+
+from streamgauge.testing.__main__ import main
+from streamgauge.testing.process import UpstreamProcess
+from tests.testing.clients import CLAUDE, QUESTION, aws
+
+
+def test_a_process_of_its_own_answers_and_writes_its_send_log_on_the_shared_clock(tmp_path: Path) -> None:
+    before = time.perf_counter_ns()
+    with UpstreamProcess(log=tmp_path / "sends.jsonl") as upstream, aws(upstream.url) as client:
+        reply = client.converse_stream(modelId=CLAUDE, messages=QUESTION)
+        list(reply["stream"])
+    (log,) = upstream.sends()
+    assert log.request_id == reply["ResponseMetadata"]["RequestId"]
+    assert before < log.received_at < log.outputs[0] < (log.ended_at or 0) < time.perf_counter_ns()
+
+
+def test_a_prompt_can_say_what_it_wants_to_be_answered() -> None:
+    wish = '@@{"text": "Yes.", "stop_reason": "max_tokens", "ttft": 0.0, "gaps": [0.0, 0.001]}@@'
+    with UpstreamProcess("--profile", "plain") as upstream, aws(upstream.url) as client:
+        reply = client.converse(modelId=CLAUDE, messages=[{"role": "user", "content": [{"text": f"Please {wish} thanks"}]}])
+    assert (reply["output"]["message"]["content"], reply["stopReason"]) == ([{"text": "Yes."}], "max_tokens")
+
+
+def test_a_wish_that_cannot_be_met_is_refused_with_the_reason() -> None:
+    with UpstreamProcess() as upstream, aws(upstream.url) as client, pytest.raises(ClientError, match="unknown tfft; known are"):
+        client.converse(modelId=CLAUDE, messages=[{"role": "user", "content": [{"text": '@@{"tfft": 1}@@'}]}])
+
+
+def test_a_process_that_cannot_listen_says_so_and_exits_with_4(capsys: pytest.CaptureFixture[str]) -> None:
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert main(["--port", str(taken.getsockname()[1])]) == 4
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    assert "streamgauge.testing: " in capsys.readouterr().err
+
+
+def test_without_a_log_there_are_no_sends_to_ask_for() -> None:
+    with pytest.raises(ValueError, match="started without log=PATH"):
+        UpstreamProcess().sends()
