@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 import threading
 import time
@@ -23,6 +24,10 @@ KEPT = 20_000
 
 KEPT_BYTES = 512 * 1024 * 1024
 """Request bytes that are remembered: twenty bodies of Bedrock's largest size."""
+
+
+STOP_SECONDS = 10.0
+"""Stopping takes milliseconds; a script function that hangs must not hang the test with it."""
 
 
 class Memory:
@@ -135,10 +140,16 @@ class ScriptedUpstream:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Close every connection and the port."""
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
+        """Stop it."""
+        self.stop()
+
+    def stop(self) -> None:
+        """Break every connection, close the port, end the thread. Again: nothing."""
+        if self._loop is not None and self._thread.is_alive():
+            # Between the question and the call the loop may have ended by itself.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(STOP_SECONDS)
 
     def _wait(self, found: Callable[[], list[_T]], count: int, timeout: float) -> list[_T]:
         until = time.monotonic() + timeout
