@@ -325,6 +325,8 @@ def test_rows_and_counts_add_up_for_any_traffic_any_loss_and_any_restarts(
             abandon(recording)
             recording = recording_at(tmp_path, commit_seconds=60.0)
             recording._restore()
+    abandon(recording)
+    recording = recording_at(tmp_path, commit_seconds=60.0)
     recording.stop(10.0)
     recording.run()
     found = account(tmp_path / "ledger.db")
