@@ -33,9 +33,10 @@ check: $(INSTALLED) ## lint, formatting, types, layers
 	$(BIN)/lint-imports
 
 bench: $(INSTALLED) ## compare direct, nginx and streamgauge in one interleaved run; BENCH_ARGS=--short for a quick look
-	$(BIN)/python tests/bench/run.py $(BENCH_ARGS)
+	$(BIN)/python -m tests.bench $(BENCH_ARGS)
 
-docs: $(INSTALLED) ## test what the documentation says
+docs: $(INSTALLED) ## write the reference pages from the code, then test what the documentation says
+	$(BIN)/python docs/generate.py
 	$(BIN)/python -m pytest tests/meta $(PYTEST_ARGS)
 
 acceptance: $(INSTALLED) $(MODEL_INSTALLED) ## everything, long runs included; stopped, it goes on where it was
@@ -51,7 +52,7 @@ lock: $(INSTALLED) ## pin the newest versions pyproject.toml allows into require
 	    --output-file requirements.lock pyproject.toml
 
 clean: ## remove what was built and installed
-	rm -rf $(VENV) build dist .acceptance .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else "streamgauge needs Python 3.11 or newer, and $(PYTHON) is %d.%d. Name another: make PYTHON=python3.12 $(MAKECMDGOALS)" % v[:2])'

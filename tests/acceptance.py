@@ -1,7 +1,7 @@
 """Everything there is to run, in pieces: what passed for this very state of the tree is not run again.
 
 ``python tests/acceptance.py`` goes on where it stopped; ``--list`` says what is done; ``--only NAME`` runs one piece, done or not.
-Logs are in ``.acceptance/``.
+Logs are in ``build/acceptance/``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-KEPT = ROOT / ".acceptance"
+KEPT = ROOT / "build" / "acceptance"
 PYTHON = sys.executable
 BIN = Path(PYTHON).parent
 PYTEST = (PYTHON, "-m", "pytest")
@@ -41,7 +41,7 @@ def pieces() -> list[Piece]:
         Piece("demo-model", (str(BIN / "streamgauge"), "demo", "--model")),
         Piece("properties", (*PYTEST, "-m", "hypothesis", "--hypothesis-profile=acceptance", "--timeout=1800")),
         *_long(),
-        Piece("bench", (PYTHON, "tests/bench/run.py", "--full")),
+        Piece("bench", (PYTHON, "-m", "tests.bench", "--full")),
     ]
 
 
