@@ -81,7 +81,7 @@ def shipped_table() -> RouteTable:
 COMPATIBLE = (
     ("/chat/completions", "ChatCompletions", "openai_chat", None),
     ("/messages", "Messages", "anthropic", None),
-    ("/messages/count_tokens", "CountTokens", "opaque", False),
+    ("/messages/count_tokens", "CountMessageTokens", "opaque", False),
     ("/responses", "Responses", "opaque", None),
 )
 """Routes that no service model has: suffix, operation name, dialect, streaming (``None``: only the body tells). All are POST."""

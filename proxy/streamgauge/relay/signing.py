@@ -1,7 +1,7 @@
-"""Whether a request keeps its signature or gets ours, and how ours is made (Signature Version 4, headers only).
+"""Whether a request keeps the authorization it came with or gets the proxy's signature.
 
-Knows: which signature covers what, canonical requests, signing keys.
-Must not know: where credentials come from (``credentials``), what is sent where (``targets``).
+Knows: which authorization covers what.
+Must not know: how a signature is made (``sigv4``), where credentials come from (``credentials``).
 """
 
 from __future__ import annotations

@@ -10,13 +10,19 @@ from __future__ import annotations
 import hashlib
 import hmac
 from functools import lru_cache
-from urllib.parse import quote
+from urllib.parse import quote, unquote_to_bytes
 
 import msgspec
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 REPLACED = frozenset({b"authorization", b"x-amz-date", b"x-amz-security-token", b"x-amz-content-sha256"})
 """The caller's own, which name the caller's role or time; all other headers stay as they are."""
+
+SIGNED = frozenset({b"host", b"content-type"})
+"""Signed beside every ``x-amz-*``: what AWS demands, and the type of the body."""
+
+PATH_REMEMBERED_BYTES = 512
+"""Canonical forms of longer paths are not remembered: a thousand of them at most, so half a megabyte."""
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -58,35 +64,36 @@ def sign(
     kept = [pair for pair in headers if pair[0].lower() not in REPLACED]
     names, block = _canonical_headers(kept + ours)
     path, _, query = origin_path.partition(b"?")
-    canonical = f"{method}\n{_canonical_path(path)}\n{_canonical_query(query)}\n{block}\n{names}\n{content_hash}"
+    canonical_path = _canonical_path(path) if len(path) <= PATH_REMEMBERED_BYTES else _quoted_path(path)
+    canonical = b"\n".join((method.encode(), canonical_path, _canonical_query(query), block, names, content_hash.encode()))
     scope = f"{amz_date[:8]}/{region}/{service}/aws4_request"
-    to_sign = f"{ALGORITHM}\n{amz_date}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
+    to_sign = f"{ALGORITHM}\n{amz_date}\n{scope}\n{hashlib.sha256(canonical).hexdigest()}"
     key = _signing_key(credentials.secret_key, amz_date[:8], region, service)
-    signature = hmac.new(key, to_sign.encode(), hashlib.sha256).hexdigest()
-    value = f"{ALGORITHM} Credential={credentials.access_key}/{scope}, SignedHeaders={names}, Signature={signature}"
+    signature = hmac.digest(key, to_sign.encode(), "sha256").hex()
+    value = f"{ALGORITHM} Credential={credentials.access_key}/{scope}, SignedHeaders={names.decode()}, Signature={signature}"
     ours.append((b"Authorization", value.encode()))
     place = next((index for index, pair in enumerate(headers) if pair[0].lower() in REPLACED), len(headers))
     before = sum(1 for pair in headers[:place] if pair[0].lower() not in REPLACED)
     return kept[:before] + ours + kept[before:]
 
 
-def _canonical_headers(headers: Headers) -> tuple[str, str]:
-    """(names joined by a semicolon, the canonical header block)."""
-    found: dict[str, list[str]] = {}
+def _canonical_headers(headers: Headers) -> tuple[bytes, bytes]:
+    """(names joined by a semicolon, the canonical header block). Bytes throughout: a header's value need not be UTF-8."""
+    found: dict[bytes, list[bytes]] = {}
     for name, value in headers:
-        lowered = name.lower().decode("latin-1")
-        if lowered in ("host", "content-type") or lowered.startswith("x-amz"):
-            if lowered == "x-amzn-trace-id":  # hops rewrite it
-                continue
-            found.setdefault(lowered, []).append(" ".join(value.decode("utf-8", "surrogateescape").split()))
+        lowered = name.lower()
+        if lowered in SIGNED or (lowered.startswith(b"x-amz") and lowered != b"x-amzn-trace-id"):  # hops rewrite the trace id
+            found.setdefault(lowered, []).append(b" ".join(value.split()))
     names = sorted(found)
-    return ";".join(names), "".join(f"{name}:{','.join(found[name])}\n" for name in names)
+    return b";".join(names), b"".join(b"%b:%b\n" % (name, b",".join(found[name])) for name in names)
 
 
-@lru_cache(maxsize=1_024)
-def _canonical_path(path: bytes) -> str:
+def _quoted_path(path: bytes) -> bytes:
     """The path, quoted once more: AWS signs what is already percent-encoded as if it were plain text."""
-    return quote(_without_dots(path), safe="/~") or "/"
+    return quote(_without_dots(path), safe="/~").encode() or b"/"
+
+
+_canonical_path = lru_cache(maxsize=1_024)(_quoted_path)
 
 
 def _without_dots(path: bytes) -> bytes:
@@ -103,17 +110,22 @@ def _without_dots(path: bytes) -> bytes:
     return b"/" + b"/".join(out) + (b"/" if path.endswith((b"/", b"/.", b"/..")) and out else b"")
 
 
-def _canonical_query(query: bytes) -> str:
+def _canonical_query(query: bytes) -> bytes:
+    """Names and values in AWS's own spelling, sorted: what a caller left unquoted is quoted, what he quoted stays."""
     if not query:
-        return ""
-    pairs = [part.partition(b"=")[::2] for part in query.split(b"&")]
-    return "&".join(f"{key.decode('latin-1')}={value.decode('latin-1')}" for key, value in sorted(pairs))
+        return b""
+    pairs = sorted((_respelled(name), _respelled(value)) for name, _, value in (part.partition(b"=") for part in query.split(b"&")))
+    return "&".join(f"{name}={value}" for name, value in pairs).encode()
 
 
-@lru_cache(maxsize=64)
+def _respelled(text: bytes) -> str:
+    return quote(unquote_to_bytes(text), safe="~")
+
+
+@lru_cache(maxsize=256)
 def _signing_key(secret: str, day: str, region: str, service: str) -> bytes:
-    """The key of one day, region and service: four hashes saved per request."""
+    """The key of one day, region and service: four hashes saved per request. There are some thirty regions and three services."""
     key = f"AWS4{secret}".encode()
     for part in (day, region, service, "aws4_request"):
-        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+        key = hmac.digest(key, part.encode(), "sha256")
     return key
