@@ -47,9 +47,12 @@ GOALS = (
 )
 
 
-def judge(summary: Summary, void: Mapping[str, list[str]]) -> list[dict[str, Any]]:
-    """Each goal with its value and ``PASS``, ``MISS``, ``VOID`` (its scenario does not count) or ``-`` (not run)."""
-    return [_judged(goal, summary, void) for goal in GOALS]
+def judge(summary: Summary, void: Mapping[str, list[str]], doubts: Mapping[str, list[str]]) -> list[dict[str, Any]]:
+    """Each goal with its value and ``PASS``, ``MISS``, ``VOID`` (its scenario does not count) or ``-`` (not run).
+
+    ``doubtful``: the machine was not left alone or the lab was busy while it ran; the verdict then wants a quiet repetition.
+    """
+    return [_judged(goal, summary, void) | {"doubtful": bool(doubts.get(goal.scenario))} for goal in GOALS]
 
 
 def _judged(goal: Goal, summary: Summary, void: Mapping[str, list[str]]) -> dict[str, Any]:

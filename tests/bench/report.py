@@ -46,7 +46,7 @@ def result(form: str, machine: Mapping[str, Any], settings: Mapping[str, Any], s
         "form": form,
         "machine": dict(machine),
         "settings": dict(settings),
-        "goals": judge(summary.figures, summary.void),
+        "goals": judge(summary.figures, summary.void, summary.doubts),
         **summary.as_dict(),
     }
 
@@ -106,8 +106,9 @@ def _goals(goals: Sequence[Mapping[str, Any]]) -> str:
     rows = [["goal", "value", "to reach", ""]]
     for goal in goals:
         value = "" if goal["value"] is None else f"{goal['value']:,.2f}" if goal["value"] < 1000 else f"{goal['value']:,.0f}"
-        rows.append([goal["goal"], value, goal["limit"], goal["verdict"]])
-    return table(rows)
+        rows.append([goal["goal"], value, goal["limit"], goal["verdict"] + (" *" if goal["doubtful"] else "")])
+    note = "* doubtful, see below: repeat it while nothing else runs" if any(goal["doubtful"] for goal in goals) else ""
+    return f"{table(rows)}\n{note}".rstrip()
 
 
 def _remarks(title: str, by_scenario: Mapping[str, Iterable[str]]) -> str:

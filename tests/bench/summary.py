@@ -69,6 +69,7 @@ def _add_ceiling(summary: Summary) -> None:
     summary.figures["ceiling"] = {target: {"held_chunks_per_s": _highest(summary, steps, target)} for target in sorted(targets)}
     # A step whose records do not add up is not held by streamgauge, and only a void lowest step leaves nothing to say.
     summary.void["ceiling"] = list(summary.void[steps[0][1]])
+    summary.doubts["ceiling"] = [doubt for _, name in steps for doubt in summary.doubts[name]]
 
 
 def _highest(summary: Summary, steps: Sequence[tuple[int, str]], target: str) -> float:

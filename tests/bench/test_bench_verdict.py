@@ -167,11 +167,21 @@ def test_a_goal_is_reached_missed_void_or_not_run() -> None:
         "burst": [[changed("ledger", rows=1)]],
     }
     found = summarise(rounds)
-    verdicts = {(goal["scenario"], goal["goal"]): goal["verdict"] for goal in judge(found.figures, found.void)}
+    verdicts = {(goal["scenario"], goal["goal"]): goal["verdict"] for goal in judge(found.figures, found.void, found.doubts)}
     assert verdicts["unary", "CPU per unary call"] == "PASS"
     assert verdicts["streams-1000", "CPU per chunk, 1,000 streams"] == "MISS"
     assert verdicts["burst", "unary calls/s in a burst the spool absorbs"] == "VOID"
     assert verdicts["gone", "application gone to upstream closed, worst"] == "-"
+
+
+def test_a_verdict_from_a_disturbed_run_is_marked_as_doubtful() -> None:
+    disturbed = piece("streamgauge", cpu=1.2)
+    disturbed["target_core"]["busy"] = 0.9
+    found = summarise({"streams-1000": [[piece("nginx", cpu=1.0), disturbed]]})
+    by_goal = {goal["goal"]: goal for goal in judge(found.figures, found.void, found.doubts)}
+    chunk = by_goal["CPU per chunk, 1,000 streams"]
+    assert (chunk["verdict"], chunk["doubtful"]) == ("PASS", True)
+    assert not by_goal["CPU per unary call"]["doubtful"]
 
 
 def test_the_report_shows_every_verdict_and_every_reason() -> None:
