@@ -15,7 +15,7 @@ import msgspec
 
 from streamgauge.errors import TargetNotAllowed, UsageError
 
-_AUTHORITY = re.compile(r"(?:\[([0-9a-fA-F:.%]+)\]|([^\s:/@?#\[\]\\]*))(?::([0-9]{0,5}))?")
+_AUTHORITY = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([^\s:/@?#\[\]\\]*))(?::([0-9]{0,5}))?")
 
 
 class Upstream(msgspec.Struct, frozen=True):
@@ -119,3 +119,29 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
     mapped = getattr(address, "ipv4_mapped", None)
     return mapped if mapped is not None else address
+
+
+PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy")
+
+
+def own_proxy_variables(environ: Mapping[str, str], listeners: Iterable[tuple[str, int]], own_addresses: Collection[str] = ()) -> list[str]:
+    """The proxy variables that name one of our own listeners.
+
+    An application is pointed at us with them; were they to hold for us too, the way to our own credentials would lead through ourselves.
+    """
+    bound = list(listeners)
+    return [
+        name
+        for name, value in environ.items()
+        if name.lower() in PROXY_VARIABLES
+        and (address := _proxy_address(value)) is not None
+        and any(port == address[1] and same_machine(host, address[0], own_addresses) for host, port in bound)
+    ]
+
+
+def _proxy_address(value: str) -> tuple[str, int] | None:
+    try:
+        parts = urlsplit(value if "://" in value else f"http://{value}")
+        return (parts.hostname or "", parts.port or default_port(parts.scheme)) if parts.hostname else None
+    except ValueError:
+        return None

@@ -105,9 +105,12 @@ class Targets:
             if name not in self._services:
                 near = get_close_matches(name, self._services, 1) or [", ".join(self._services)]
                 raise UsageError(f"{key}: unknown service {name!r}; did you mean {near[0]}?")
-        for region in (*self._settings.regions, self._settings.default_region):
-            if region is not None and not _REGION.fullmatch(region):
-                raise UsageError(f"regions: {region!r} is not the name of an AWS region, such as us-east-1")
+        named = [("regions", region) for region in self._settings.regions]
+        if self._settings.default_region is not None:
+            named.append(("default_region", self._settings.default_region))
+        for key, region in named:
+            if not _REGION.fullmatch(region):
+                raise UsageError(f"{key}: {region!r} is not the name of an AWS region, such as us-east-1")
 
     def resolve(
         self, raw_target: str | bytes, host: str | bytes | None, authorization: Authorization | None, operation: Operation
@@ -149,7 +152,7 @@ class Targets:
         aws = self._aws_host.fullmatch(name)
         if aws is not None:
             return self._named_aws(scheme, name, port, host, self._by_prefix[aws["prefix"]], aws["region"])
-        extra = self._extra.get(f"{name}:{port}") or self._extra.get(name)
+        extra = self._extra.get(f"{name}:{port}", self._extra.get(name))
         if extra is not None:
             return self._named_extra(scheme, name, port, host, extra, region, signing, service)
         if scheme is not None:

@@ -1,0 +1,132 @@
+"""Hosts and ports as text, and whether two of them are one machine."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamgauge.addresses import Upstream, bracketed, check_no_loop, own_proxy_variables, parse_upstream, same_machine, split_authority
+from streamgauge.errors import TargetNotAllowed, UsageError
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("host", ("host", None)),
+        ("Host.Example.:80", ("host.example", 80)),
+        ("[::1]:8787", ("::1", 8787)),
+        ("[FE80::1]", ("fe80::1", None)),
+        ("host:", ("host", None)),
+        ("", ("", None)),
+    ],
+)
+def test_an_authority_is_split_into_a_comparable_host_and_a_port(text: str, expected: tuple[str, int | None]) -> None:
+    assert split_authority(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["user@host", "host:0", "host:65536", "host:99999", "a b", "host:80:80", "::1", "host/path", "host\\evil", "a#b"]
+)
+def test_what_could_disguise_the_true_host_is_no_authority(text: str) -> None:
+    with pytest.raises(TargetNotAllowed):
+        split_authority(text)
+
+
+@given(st.text(max_size=60))
+def test_an_authority_is_read_or_refused_and_nothing_else(text: str) -> None:
+    try:
+        host, port = split_authority(text)
+    except TargetNotAllowed:
+        return
+    assert "@" not in host
+    assert port is None or 0 < port < 65_536
+
+
+def test_a_host_is_bracketed_only_where_it_holds_colons() -> None:
+    assert [bracketed("::1", None), bracketed("::1", 80), bracketed("h", 80), bracketed("h", None)] == ["[::1]", "[::1]:80", "h:80", "h"]
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://127.0.0.1:9000", Upstream("http", "127.0.0.1", 9000, "")),
+        ("https://Gateway.internal/bedrock/", Upstream("https", "gateway.internal", 443, "/bedrock")),
+        ("http://[::1]:80", Upstream("http", "::1", 80, "")),
+        ("https://bedrock-runtime-fips.{region}.amazonaws.com", Upstream("https", "bedrock-runtime-fips.{region}.amazonaws.com", 443, "")),
+    ],
+)
+def test_an_upstream_url_becomes_a_place_to_connect_to(url: str, expected: Upstream) -> None:
+    assert parse_upstream(url, "upstreams.x") == expected
+
+
+@pytest.mark.parametrize("url", ["", "host", "ftp://host", "https://", "http://host:port", "http://[::1", "http://h:99999"])
+def test_a_url_that_cannot_be_one_is_named_with_its_key(url: str) -> None:
+    with pytest.raises(UsageError, match=r"^upstreams\.x: "):
+        parse_upstream(url, "upstreams.x")
+
+
+def test_a_password_in_an_upstream_url_is_refused_and_not_repeated() -> None:
+    with pytest.raises(UsageError, match=r"^upstreams\.x: ") as caught:
+        parse_upstream("https://user:hunter2@host", "upstreams.x")
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("listener", "other", "expected"),
+    [
+        ("127.0.0.1", "127.0.0.1", True),
+        ("127.0.0.1", "localhost", True),
+        ("127.0.0.1", "LocalHost", True),
+        ("localhost", "::1", True),
+        ("localhost", "127.0.0.1", True),
+        ("127.0.0.1", "0.0.0.0", True),
+        ("0.0.0.0", "127.0.0.1", True),
+        ("0.0.0.0", "::1", True),
+        ("::", "localhost", True),
+        ("", "127.0.0.5", True),
+        ("0.0.0.0", "10.0.0.7", True),
+        ("127.0.0.1", "::ffff:127.0.0.1", True),
+        ("proxy.internal", "Proxy.Internal", True),
+        ("127.0.0.1", "127.0.0.2", False),
+        ("127.0.0.1", "10.0.0.7", False),
+        ("0.0.0.0", "10.0.0.8", False),
+        ("10.0.0.7", "localhost", False),
+        ("127.0.0.1", "bedrock-runtime.us-east-1.amazonaws.com", False),
+        ("proxy.internal", "127.0.0.1", False),
+    ],
+)
+def test_two_spellings_of_one_machine_are_one_machine(listener: str, other: str, expected: bool) -> None:
+    assert same_machine(listener, other, own_addresses=("10.0.0.7",)) is expected
+
+
+@pytest.mark.parametrize(
+    ("listener", "url"),
+    [
+        (("127.0.0.1", 8787), "http://127.0.0.1:8787"),
+        (("0.0.0.0", 8787), "http://localhost:8787/base"),
+        (("::", 8787), "http://[::1]:8787"),
+        (("0.0.0.0", 443), "https://gauge.internal"),
+    ],
+)
+def test_an_upstream_that_is_our_own_listener_is_refused_by_name(listener: tuple[str, int], url: str) -> None:
+    with pytest.raises(UsageError, match=r"^upstreams\.bedrock-runtime: .*own listener"):
+        check_no_loop([listener], {"bedrock-runtime": url}, {"gauge.internal": ["10.0.0.7"]}, ["10.0.0.7"])
+
+
+def test_another_port_or_another_machine_is_no_loop() -> None:
+    upstreams = {"bedrock-runtime": "http://127.0.0.1:9000", "sagemaker-runtime": "http://gauge.internal:8787"}
+    check_no_loop([("0.0.0.0", 8787)], upstreams, {"gauge.internal": ["10.0.0.8"]}, ["10.0.0.7"])
+
+
+def test_only_proxy_variables_that_lead_back_to_us_are_ours() -> None:
+    environ = {
+        "HTTP_PROXY": "http://user:pass@localhost:8787",
+        "https_proxy": "http://egress.internal:3128",
+        "ALL_PROXY": "127.0.0.1:8787",
+        "all_proxy": "http://[::1",
+        "HTTPS_PROXY": "",
+        "OTHER": "http://127.0.0.1:8787",
+        "no_proxy": "127.0.0.1:8787",
+    }
+    assert own_proxy_variables(environ, [("127.0.0.1", 8787), ("127.0.0.1", 8788)]) == ["HTTP_PROXY", "ALL_PROXY"]
