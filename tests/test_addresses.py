@@ -110,7 +110,7 @@ def test_two_spellings_of_one_machine_are_one_machine(listener: str, other: str,
     ],
 )
 def test_an_upstream_that_is_our_own_listener_is_refused_by_name(listener: tuple[str, int], url: str) -> None:
-    with pytest.raises(UsageError, match=r"^upstreams\.bedrock-runtime: .*own listener"):
+    with pytest.raises(UsageError, match=r"^targets\.upstreams\.bedrock-runtime: .*own listener"):
         check_no_loop([listener], {"bedrock-runtime": url}, {"gauge.internal": ["10.0.0.7"]}, ["10.0.0.7"])
 
 

@@ -77,7 +77,7 @@ def test_a_short_term_key_tells_the_region_and_the_path_tells_the_service() -> N
 
 def test_a_request_that_names_no_region_goes_to_the_default_one_or_nowhere() -> None:
     assert resolve(CONVERSE, OURS, None, TargetSettings(default_region="us-east-1")).host == AWS
-    refused(CONVERSE, OURS, None, match="set default_region")
+    refused(CONVERSE, OURS, None, match="set targets.default_region")
 
 
 @pytest.mark.parametrize("region", ["evil.com#", "us-east-1.evil.com", "", "US-EAST-1", "us-east-1/", "us-east-1@evil", "a" * 300])
@@ -92,8 +92,8 @@ def test_a_service_that_is_not_relayed_is_named() -> None:
 def test_only_listed_regions_are_reached_when_regions_are_listed() -> None:
     settings = TargetSettings(regions=("us-east-1",))
     assert resolve(CONVERSE, OURS, scope("us-east-1"), settings).host == AWS
-    refused(CONVERSE, OURS, scope("eu-west-1"), settings, match="add eu-west-1 to regions")
-    refused(f"http://bedrock-runtime.eu-west-1.amazonaws.com{CONVERSE}", "", None, settings, match="add eu-west-1 to regions")
+    refused(CONVERSE, OURS, scope("eu-west-1"), settings, match="add eu-west-1 to targets.regions")
+    refused(f"http://bedrock-runtime.eu-west-1.amazonaws.com{CONVERSE}", "", None, settings, match="add eu-west-1 to targets.regions")
 
 
 # upstream overrides
@@ -108,8 +108,8 @@ def test_an_override_needs_no_region_unless_its_address_has_one() -> None:
     assert resolve(CONVERSE, OURS, None, TargetSettings(upstreams=LOCAL)).region is None
     fips = TargetSettings(upstreams={"bedrock-runtime": "https://bedrock-runtime-fips.{region}.amazonaws.com"}, regions=("us-east-1",))
     assert resolve(CONVERSE, OURS, scope("us-east-1"), fips).host == "bedrock-runtime-fips.us-east-1.amazonaws.com"
-    refused(CONVERSE, OURS, None, fips, match="set default_region")
-    refused(CONVERSE, OURS, scope("eu-west-1"), fips, match="add eu-west-1 to regions")
+    refused(CONVERSE, OURS, None, fips, match="set targets.default_region")
+    refused(CONVERSE, OURS, scope("eu-west-1"), fips, match="add eu-west-1 to targets.regions")
 
 
 def test_the_path_of_an_override_goes_before_the_requests_own() -> None:
@@ -211,7 +211,7 @@ def test_a_refusal_names_the_host_and_the_fix_on_one_line() -> None:
     with pytest.raises(TargetNotAllowed) as caught:
         resolve("http://evil.example\x1b/")
     assert str(caught.value) == (
-        "host 'evil.example\\x1b' is not relayed: name an AWS runtime host of an allowed region, or add the host to extra_hosts"
+        "host 'evil.example\\x1b' is not relayed: name an AWS runtime host of an allowed region, or add the host to targets.extra_hosts"
     )
 
 
@@ -256,13 +256,16 @@ def test_another_port_of_an_extra_host_with_a_port_is_not_allowed() -> None:
 @pytest.mark.parametrize(
     ("settings", "match"),
     [
-        (TargetSettings(upstreams={"bedrock": "http://x"}), r"upstreams\.bedrock: unknown service 'bedrock'; did you mean bedrock-"),
-        (TargetSettings(upstreams={"bedrock-runtime": "x"}), r"upstreams\.bedrock-runtime: 'x' is not a URL"),
-        (TargetSettings(default_service="zzz"), "default_service: unknown service 'zzz'; did you mean"),
-        (TargetSettings(regions=("us-east",)), "regions: 'us-east' is not the name"),
-        (TargetSettings(default_region="europe"), "default_region: 'europe' is not the name"),
-        (TargetSettings(extra_hosts=("user@host",)), "extra_hosts: 'user@host'"),
-        (TargetSettings(extra_hosts=("ftp://host",)), "extra_hosts: 'ftp://host'"),
+        (
+            TargetSettings(upstreams={"bedrock": "http://x"}),
+            r"targets\.upstreams\.bedrock: unknown service 'bedrock'; did you mean bedrock-",
+        ),
+        (TargetSettings(upstreams={"bedrock-runtime": "x"}), r"targets\.upstreams\.bedrock-runtime: 'x' is not a URL"),
+        (TargetSettings(default_service="zzz"), "targets.default_service: unknown service 'zzz'; did you mean"),
+        (TargetSettings(regions=("us-east",)), "targets.regions: 'us-east' is not the name"),
+        (TargetSettings(default_region="europe"), "targets.default_region: 'europe' is not the name"),
+        (TargetSettings(extra_hosts=("user@host",)), "targets.extra_hosts: 'user@host'"),
+        (TargetSettings(extra_hosts=("ftp://host",)), "targets.extra_hosts: 'ftp://host'"),
     ],
 )
 def test_settings_that_cannot_work_are_named_with_their_key(settings: TargetSettings, match: str) -> None:

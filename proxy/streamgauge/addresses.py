@@ -95,12 +95,12 @@ def check_no_loop(
     """
     resolved = addresses or {}
     for name, url in upstreams.items():
-        upstream = parse_upstream(url, f"upstreams.{name}")
+        upstream = parse_upstream(url, f"targets.upstreams.{name}")
         candidates = {upstream.host, *resolved.get(upstream.host, ())}
         for host, port in listeners:
             if port == upstream.port and any(same_machine(host, candidate, own_addresses) for candidate in candidates):
                 raise UsageError(
-                    f"upstreams.{name}: {url} is this proxy's own listener {bracketed(host, port)}; name the provider's address instead"
+                    f"targets.upstreams.{name}: {url} is this proxy's own listener {bracketed(host, port)}; name the provider's address instead"
                 )
 
 

@@ -94,20 +94,20 @@ class Targets:
         self._partitions = tuple((re.compile(partition.regions), partition) for partition in table.partitions)
         self._aws_host, self._by_prefix = _aws_hosts(table)
         self._check()
-        self._overrides = {name: parse_upstream(url, f"upstreams.{name}") for name, url in settings.upstreams.items()}
+        self._overrides = {name: parse_upstream(url, f"targets.upstreams.{name}") for name, url in settings.upstreams.items()}
         self._extra = dict(_extra(entry) for entry in settings.extra_hosts)
         self._places: dict[tuple[str | None, ...], _Place] = {}
 
     def _check(self) -> None:
-        for key, name in [(f"upstreams.{name}", name) for name in self._settings.upstreams] + [
-            ("default_service", self._settings.default_service)
+        for key, name in [(f"targets.upstreams.{name}", name) for name in self._settings.upstreams] + [
+            ("targets.default_service", self._settings.default_service)
         ]:
             if name not in self._services:
                 near = get_close_matches(name, self._services, 1) or [", ".join(self._services)]
                 raise UsageError(f"{key}: unknown service {name!r}; did you mean {near[0]}?")
-        named = [("regions", region) for region in self._settings.regions]
+        named = [("targets.regions", region) for region in self._settings.regions]
         if self._settings.default_region is not None:
-            named.append(("default_region", self._settings.default_region))
+            named.append(("targets.default_region", self._settings.default_region))
         for key, region in named:
             if not _REGION.fullmatch(region):
                 raise UsageError(f"{key}: {region!r} is not the name of an AWS region, such as us-east-1")
@@ -157,7 +157,7 @@ class Targets:
             return self._named_extra(scheme, name, port, host, extra, region, signing, service)
         if scheme is not None:
             raise TargetNotAllowed(
-                f"host {_shown(named)} is not relayed: name an AWS runtime host of an allowed region, or add the host to extra_hosts"
+                f"host {_shown(named)} is not relayed: name an AWS runtime host of an allowed region, or add the host to targets.extra_hosts"
             )
         return self._base_url(host, region, signing, service)
 
@@ -180,7 +180,7 @@ class Targets:
     ) -> _Place:
         found = self._addressed(service, signing)
         if extra:
-            upstream = parse_upstream(extra, "extra_hosts")
+            upstream = parse_upstream(extra, "targets.extra_hosts")
         else:
             upstream = Upstream(scheme or "http", name, port or default_port(scheme or "http"), "")
         header = host if split_authority(host)[0] == name else bracketed(name, port)
@@ -196,7 +196,7 @@ class Targets:
         if upstream is None:
             if chosen is None:
                 raise TargetNotAllowed(
-                    f"{found.name}: the request names no region (no SigV4 signature, no scope in its key); set default_region"
+                    f"{found.name}: the request names no region (no SigV4 signature, no scope in its key); set targets.default_region"
                 )
             name = self._standard_host(found, chosen)
             self._allow_region(chosen, name)
@@ -227,14 +227,14 @@ class Targets:
 
     def _allow_region(self, region: str, host: str) -> None:
         if self._settings.regions and region not in self._settings.regions:
-            raise TargetNotAllowed(f"host {host} is not relayed: add {region} to regions (now {', '.join(self._settings.regions)})")
+            raise TargetNotAllowed(f"host {host} is not relayed: add {region} to targets.regions (now {', '.join(self._settings.regions)})")
 
     def _override(self, service: str, region: str | None) -> Upstream | None:
         upstream = self._overrides.get(service)
         if upstream is None or "{region}" not in upstream.host:
             return upstream
         if region is None:
-            raise TargetNotAllowed(f"{service}: its upstream needs a region and the request names none; set default_region")
+            raise TargetNotAllowed(f"{service}: its upstream needs a region and the request names none; set targets.default_region")
         self._allow_region(region, upstream.host)
         return msgspec.structs.replace(upstream, host=upstream.host.replace("{region}", region))
 
@@ -260,12 +260,12 @@ def _suffixes(partition: Partition) -> tuple[str, str]:
 def _extra(entry: str) -> tuple[str, str]:
     """(what a caller may name, the URL it is reached by or nothing)."""
     if "://" in entry:
-        upstream = parse_upstream(entry, "extra_hosts")
+        upstream = parse_upstream(entry, "targets.extra_hosts")
         return upstream.host, entry
     try:
         host, port = split_authority(entry)
     except TargetNotAllowed as error:
-        raise UsageError(f"extra_hosts: {entry!r} is not host, host:port or scheme://host") from error
+        raise UsageError(f"targets.extra_hosts: {entry!r} is not host, host:port or scheme://host") from error
     return (f"{host}:{port}" if port else host), ""
 
 
