@@ -22,10 +22,12 @@ from typing import Any
 
 import msgspec
 
-from streamgauge.addresses import check_no_loop
+from streamgauge.addresses import check_no_loop, own_proxy_variables
 from streamgauge.config import Config
 from streamgauge.errors import CouldNotRun
+from streamgauge.routing import shipped_table
 from streamgauge.sinks.ledger_read import default_ledger_path
+from streamgauge.targets import Targets
 
 BACKOFF_SECONDS = (0.1, 5.0)
 """First and longest wait before a dead process is started again: at once for an accident, not in a tight loop for a lasting fault."""
@@ -109,6 +111,7 @@ class Supervisor:
     def open(self) -> None:
         """Bind all sockets and start all processes. Raises ``CouldNotRun`` naming an address that is taken."""
         config = self.config
+        Targets(config.targets, shipped_table())  # what cannot work is said here, before anything listens
         check_no_loop([_split(address) for address in (*config.listen, config.admin)], config.targets.upstreams)
         self.spool_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         listeners = [[_bind(address) for address in config.listen]]
@@ -117,6 +120,9 @@ class Supervisor:
         listeners += [[_bind(address) for address in self.addresses] for _ in range(config.workers - 1)]
         admin = _bind(config.admin)
         self.admin_address = _shown(admin)
+        # Proxy variables may point applications at us; the way to our own credentials must not lead through ourselves.
+        for name in own_proxy_variables(os.environ, [_split(address) for address in (*self.addresses, self.admin_address)]):
+            del os.environ[name]
         self._sockets = [sock for group in listeners for sock in group] + [admin]
         self._recorder = self._recorder_child(admin.fileno())
         self._workers = [self._worker_child(index, [sock.fileno() for sock in group]) for index, group in enumerate(listeners)]
