@@ -6,9 +6,13 @@ It is imported in that thread, on first use: a proxy that only passes requests t
 
 from __future__ import annotations
 
-import contextlib
 import logging
+import os
+import re
 import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from streamgauge.relay.sigv4 import Credentials
@@ -17,26 +21,54 @@ LOOK_SECONDS = 15.0
 """How often the thread asks botocore, which refreshes temporary credentials by itself 15 minutes before they expire."""
 
 RETRY_SECONDS = (1.0, 30.0)
-"""First and longest pause while there is no usable role."""
+"""First and longest pause after a failure: a metadata service that starts with us is there in seconds, and must not be flooded later."""
 
 FIX = (
     "give the proxy a role: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, a pod or task role, or an instance profile; "
     "or let callers keep their own signatures with relay.signing: passthrough"
 )
 
+TOLD = ("provider", "profile", "cred_var", "operation_name", "role_arn")
+"""Arguments of botocore's errors that name a place to look at. Their texts are not told: some quote what a service answered."""
+
+_WORD = re.compile(r"[\w.:/@+=,-]{1,128}")
 _log = logging.getLogger("streamgauge.relay.credentials")
 
 
-class OwnCredentials:
-    """``current`` is a plain attribute: ``None`` until found. ``problem`` is the sentence to show while there is none."""
+def own_session() -> Any:
+    """A botocore session that asks AWS itself, never the endpoint variables that point applications at this proxy."""
+    import botocore.session
 
-    def __init__(self) -> None:
+    # botocore logs failed refreshes with a traceback that may quote what a metadata service answered; ``problem`` says it without.
+    logging.getLogger("botocore").setLevel(logging.CRITICAL)
+    session = botocore.session.Session()
+    session.set_config_variable("ignore_configured_endpoint_urls", True)
+    return session
+
+
+class OwnCredentials:
+    """``current`` is a plain attribute: ``None`` while there are none that can be used. ``problem`` is the sentence to show then.
+
+    A failed refresh leaves ``current`` in place until it expires. ``make_session`` gives the botocore session to look with.
+    """
+
+    def __init__(
+        self,
+        make_session: Callable[[], Any] = own_session,
+        look_seconds: float = LOOK_SECONDS,
+        retry_seconds: tuple[float, float] = RETRY_SECONDS,
+    ) -> None:
         self.current: Credentials | None = None
         self.problem: str | None = None
         self.looked = threading.Event()
+        self._make_session = make_session
+        self._look_seconds = look_seconds
+        self._retry_seconds = retry_seconds
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._found: Any = None
+        self._files: tuple[float, ...] = ()
+        self._expires: datetime | None = None
 
     def start(self) -> None:
         """Begin to look, once."""
@@ -54,44 +86,87 @@ class OwnCredentials:
         self._stop.set()
 
     def _run(self) -> None:
-        pause = RETRY_SECONDS[0]
+        retry = self._retry_seconds[0]
         while not self._stop.is_set():
             self._look()
             self.looked.set()
-            if self.current is not None:
-                pause = RETRY_SECONDS[0]
-                self._stop.wait(LOOK_SECONDS)
+            if self.problem is None:
+                retry = self._retry_seconds[0]
+                self._stop.wait(self._soon(self._look_seconds))
             else:
-                self._stop.wait(pause)
-                pause = min(pause * 2, RETRY_SECONDS[1])
+                self._stop.wait(self._soon(retry))
+                retry = min(retry * 2, self._retry_seconds[1])
+
+    def _soon(self, pause: float) -> float:
+        """``pause``, but half of what is left of credentials that expire sooner, and not busily."""
+        if self.current is None or self._expires is None:
+            return pause
+        return max(min(pause, (self._expires - datetime.now(UTC)).total_seconds() / 2), min(pause, 0.1))
 
     def _look(self) -> None:
         try:
-            self._found = self._found or _session().get_credentials()
-            if self._found is None:
-                self._fail("no AWS credentials were found in environment, profile, container or instance metadata")
-                return
+            files = _file_times()
+            if self._found is None or files != self._files:  # a rotated key in a file is seen only by a new session
+                session = self._make_session()
+                self._found, self._files = session.get_credentials(), files
+                if self._found is None:
+                    self._fail(f"no AWS credentials were found (tried {', '.join(_tried(session))})")
+                    return
             frozen = self._found.get_frozen_credentials()
-        except Exception as error:  # botocore raises dozens of kinds; their texts may quote a response, so only the kind is told
+            self._use(frozen.access_key, frozen.secret_key, frozen.token)
+        except Exception as error:  # botocore raises dozens of kinds, none of which may end this thread
             self._found = None
-            self._fail(f"the AWS credentials cannot be used ({type(error).__name__})")
+            self._fail(f"the AWS credentials cannot be used ({_kind(error)})")
+
+    def _use(self, access_key: str, secret_key: str, token: str | None) -> None:
+        if not access_key or not secret_key:
+            self._found = None
+            self._fail("the AWS credentials that were found are empty")
             return
-        if not frozen.access_key or not frozen.secret_key:
-            self._fail("the AWS credentials found are empty")
-            return
+        self._expires = getattr(self._found, "_expiry_time", None)  # botocore has no public name for it
+        if self.problem is not None or self.current is None:
+            _log.info("AWS credentials found by %s", getattr(self._found, "method", "the default chain"))
+        fresh = Credentials(access_key, secret_key, token)
+        if fresh != self.current:  # keeping the object keeps what was derived from it
+            self.current = fresh
         self.problem = None
-        self.current = Credentials(frozen.access_key, frozen.secret_key, frozen.token)
 
     def _fail(self, what: str) -> None:
-        self.current = None
-        self.problem = f"{what}: {FIX}"
+        if self.current is not None and (self._expires is None or self._expires <= datetime.now(UTC)):
+            self.current = None
+        sentence = f"{what}: {FIX}"
+        if sentence != self.problem:
+            _log.warning("%s%s", sentence, "; those in use are still valid" if self.current is not None else "")
+        self.problem = sentence
 
 
-def _session() -> Any:
-    """A botocore session that asks AWS itself, never the endpoint variables that point applications at this proxy."""
-    import botocore.session
+def _file_times() -> tuple[float, ...]:
+    """When the credential and configuration files last changed; 0 for one that is not there."""
+    names = (
+        os.environ.get("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"),
+        os.environ.get("AWS_CONFIG_FILE", "~/.aws/config"),
+    )
+    return tuple(_changed_at(Path(name)) for name in names)
 
-    session = botocore.session.Session()
-    with contextlib.suppress(Exception):
-        session.set_config_variable("ignore_configured_endpoint_urls", True)
-    return session
+
+def _changed_at(path: Path) -> float:
+    try:
+        return path.expanduser().stat().st_mtime
+    except (OSError, RuntimeError):  # there may be no home either
+        return 0.0
+
+
+def _tried(session: Any) -> list[str]:
+    """The providers of the chain as botocore names them."""
+    return [str(provider.METHOD) for provider in session.get_component("credential_provider").providers]
+
+
+def _kind(error: Exception) -> str:
+    """An error's class, the AWS code if a service answered, and the places it names; never its text."""
+    response = getattr(error, "response", None)
+    named = {**getattr(error, "kwargs", {}), "operation_name": getattr(error, "operation_name", None)}
+    words = [f"{key} {named[key]}" for key in TOLD if isinstance(named.get(key), str) and _WORD.fullmatch(named[key])]
+    code = response.get("Error", {}).get("Code") if isinstance(response, dict) else None
+    if isinstance(code, str) and _WORD.fullmatch(code):
+        words.insert(0, code)
+    return ": ".join([type(error).__name__, ", ".join(words)] if words else [type(error).__name__])
