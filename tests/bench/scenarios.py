@@ -111,6 +111,8 @@ def full() -> list[Scenario]:
     return [
         Scenario("idle", kind="idle", targets=OWN),
         Scenario("unary", load=unary(1, 4), rounds=3),
+        # At one rate for all: a fast target keeps both cores awake, a slow one pays for waking the other at each call.
+        Scenario("unary-5000", load=unary(1, 4, rate=5000), rounds=3),
         Scenario("unary-tls", load=unary(1, 4), rounds=3, tls=True),
         Scenario("streams-1", load=one_stream(10), rounds=3),
         Scenario("streams-50", load=streams(50), rounds=3),
