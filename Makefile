@@ -32,12 +32,13 @@ check: $(INSTALLED) ## lint, formatting, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(INSTALLED) ## compare direct, nginx and streamgauge in one interleaved run; BENCH_ARGS=--short for a quick look
+bench: $(INSTALLED) ## compare direct, nginx and streamgauge in one interleaved run (2 minutes); BENCH_ARGS=--full for all goals
 	$(BIN)/python -m tests.bench $(BENCH_ARGS)
 
-docs: $(INSTALLED) ## write the reference pages from the code, then test what the documentation says
+docs: $(INSTALLED) ## write the generated pages and the transcripts anew, then test what the documentation says
 	$(BIN)/python docs/generate.py
-	$(BIN)/python -m pytest tests/meta $(PYTEST_ARGS)
+	$(BIN)/python -m tests.docs.transcripts
+	$(BIN)/python -m pytest tests/docs tests/meta/test_repository.py $(PYTEST_ARGS)
 
 acceptance: $(INSTALLED) $(MODEL_INSTALLED) ## everything, long runs included; stopped, it goes on where it was
 	$(BIN)/python tests/acceptance.py $(ACCEPTANCE_ARGS)
