@@ -24,6 +24,14 @@ def descendants(root: int) -> list[int]:
     return found
 
 
+def alive(pid: int) -> bool:
+    """Whether a process of that number runs; one that has ended and waits for its parent to notice does not."""
+    try:
+        return (PROC / str(pid) / "stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def _parent(pid: int) -> int:
     try:
         return int((PROC / str(pid) / "stat").read_text().rsplit(")", 1)[1].split()[1])

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -238,12 +239,18 @@ def _roles(root: int, port: int) -> dict[str, list[int]]:
 
 
 def _stop(process: subprocess.Popen[bytes], how: signal.Signals) -> None:
+    """Ends it in order. A child that outlives it would disturb every later piece: it is killed, and that is said."""
+    children = processes.descendants(process.pid)
     if process.poll() is None:
         process.send_signal(how)
     try:
         process.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:
         _kill(process)
+    for pid in filter(processes.alive, children):
+        print(f"process {pid} outlived its parent and is killed", file=sys.stderr)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

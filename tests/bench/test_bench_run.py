@@ -88,6 +88,7 @@ def test_children_are_found_and_their_cpu_is_counted() -> None:
     child.start()
     try:
         assert child.pid in processes.descendants(os.getpid())
+        assert processes.alive(child.pid or 0)
         assert processes.cpu_seconds([child.pid or 0]) >= 0
         assert processes.rss_bytes(child.pid or 0) > 0
     finally:
@@ -100,6 +101,7 @@ def test_cpu_of_a_process_that_is_gone_is_an_error_and_not_zero() -> None:
     child.start()
     gone = child.pid or 0
     child.join(10)
+    assert not processes.alive(gone)
     with pytest.raises(ProcessLookupError):
         processes.cpu_seconds([gone])
 
