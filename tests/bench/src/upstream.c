@@ -377,11 +377,11 @@ int main(int count, char **arguments)
     answers_init();
     scratch = must_allocate(NULL, 2 * ANSWER_EXTRA + (1 << 20));
     poller = epoll_create1(0);
-    plain = watch_listener(&plain, atoi(arguments[1]));
     if (count == 5) {
         load_certificate(arguments[3], arguments[4]);
         tls = watch_listener(&tls, atoi(arguments[2]));
     }
+    plain = watch_listener(&plain, atoi(arguments[1])); /* last: who waits for this port may then use both */
     for (;;) {
         run_due();
         int n = wait_for(events);
