@@ -28,8 +28,12 @@ MAX_INTERIMS = 8
 """1xx responses before the final one. More is a loop, not a hint."""
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t \x21-\x7e\x80-\xff]*))?")
-_HEADER_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[\t ]*([\t \x21-\x7e\x80-\xff]*?)[\t ]*")
-_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[\t ]*(?:;[\t \x21-\x7e\x80-\xff]*)?")
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+_HEADER_LINE = re.compile(rb"(" + _TOKEN + rb"):([\t \x21-\x7e\x80-\xff]*+)")
+_QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*+"'
+_EXTENSIONS = rb"(?:;" + _TOKEN + rb"(?:=(?:" + _TOKEN + rb"|" + _QUOTED + rb"))?+)*+"
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[\t ]*+" + _EXTENSIONS)
+# Possessive throughout: nothing here can match in two ways, so a hostile line costs no more than its length.
 _LENGTH = re.compile(r"[0-9]{1,18}")
 
 _LINES: dict[bytes, tuple[bytes, bytes, str, str]] = {}
@@ -63,8 +67,8 @@ class ResponseScanner:
     """Feed the connection's bytes; read ``head``, ``done`` and ``consumed`` after each feed.
 
     ``feed`` returns the body bytes found, chunk framing removed, in order. ``consumed`` is how many bytes of the last fed data belong to
-    this response (fewer than fed only when ``done``). ``interims`` holds raw 1xx heads found by the last feed; ``body_start`` is where
-    the body begins in the data that completed the head.
+    this response (fewer than fed only when ``done``). ``interims`` holds the raw 1xx heads found by the last feed up to the one that completed
+    the head; ``body_start`` is where the body begins in the data of that one.
     Raises ``BadResponse``; after that the object must not be fed again.
     """
 
@@ -133,10 +137,11 @@ class ResponseScanner:
         interims: list[bytes] = []
         while True:
             end = buffer.find(b"\r\n\r\n", start)
-            if (end if end >= 0 else len(buffer)) - start > MAX_HEAD_BYTES:
+            # While the end is missing, up to three bytes of it may be here already.
+            if (end if end >= 0 else len(buffer) - 3) - start > MAX_HEAD_BYTES:
                 raise BadResponse("head too large")
             if end < 0:
-                _check_plausible(buffer[start : start + 12])
+                _check_plausible(buffer[start:])
                 self._buffer = buffer[start:]
                 self.interims = tuple(interims)
                 return -1
@@ -250,9 +255,11 @@ class ResponseScanner:
         # A line ending may be torn between CR and LF, so the search runs over what is held plus the new bytes.
         joined = held + data[pos : pos + MAX_LINE_BYTES + 2]
         end = joined.find(b"\r\n")
+        if (end if end >= 0 else len(joined) - 1) > MAX_LINE_BYTES:
+            raise BadResponse("line too long")
         if end < 0:
-            if len(joined) > MAX_LINE_BYTES:
-                raise BadResponse("line too long")
+            if b"\n" in joined:
+                raise BadResponse("bare line feed")
             self._buffer = joined
             return None, len(data)
         self._buffer = b""
@@ -265,7 +272,7 @@ class ResponseScanner:
 
 
 def _parse_size(line: bytes) -> int:
-    matched = _CHUNK_SIZE.fullmatch(line)
+    matched = _CHUNK_SIZE.fullmatch(line) if len(line) <= MAX_LINE_BYTES else None
     if matched is None:
         raise BadResponse("bad chunk size")
     value = int(matched[1], 16)
@@ -274,9 +281,12 @@ def _parse_size(line: bytes) -> int:
     return value
 
 
-def _check_plausible(start: bytes) -> None:
-    if not b"HTTP/1.1 ".startswith(start[:9]) and not b"HTTP/1.0 ".startswith(start[:9]):
+def _check_plausible(part: bytes) -> None:
+    """Refuse at once what no further bytes can mend: waiting for them would be a hang."""
+    if not b"HTTP/1.1 ".startswith(part[:9]) and not b"HTTP/1.0 ".startswith(part[:9]):
         raise BadResponse("not an HTTP/1 response")
+    if part.count(b"\n") != part.count(b"\r\n"):
+        raise BadResponse("bare line feed")
 
 
 def parse_head(raw: bytes) -> ResponseHead:
@@ -299,7 +309,7 @@ def _parse_line(line: bytes) -> tuple[bytes, bytes, str, str]:
     matched = _HEADER_LINE.fullmatch(line)
     if matched is None:
         raise BadResponse("bad header line")
-    name, value = matched.groups()
+    name, value = matched[1], matched[2].strip(b"\t ")
     parts = (name, value, name.lower().decode("latin-1"), value.decode("latin-1"))
     if len(line) <= _LINE_KEPT_BYTES:
         if len(_LINES) >= _LINES_KEPT:
