@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-import signal
-import socket
 import time
 from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
 
-from streamgauge.testing.__main__ import main
 from streamgauge.testing.process import UpstreamProcess
 from tests.testing.clients import CLAUDE, QUESTION, aws
 
@@ -35,13 +32,11 @@ def test_a_wish_that_cannot_be_met_is_refused_with_the_reason() -> None:
         client.converse(modelId=CLAUDE, messages=[{"role": "user", "content": [{"text": '@@{"tfft": 1}@@'}]}])
 
 
-def test_a_process_that_cannot_listen_says_so_and_exits_with_4(capsys: pytest.CaptureFixture[str]) -> None:
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        assert main(["--port", str(taken.getsockname()[1])]) == 4
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
-    assert "streamgauge.testing: " in capsys.readouterr().err
+def test_a_process_that_does_not_come_up_is_an_error_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    upstream = UpstreamProcess("--port", "1", log=tmp_path / "nowhere" / "log")
+    with pytest.raises(RuntimeError, match="did not say its address"):
+        upstream.__enter__()
+    assert upstream.wait(0) == 4
 
 
 def test_without_a_log_there_are_no_sends_to_ask_for() -> None:

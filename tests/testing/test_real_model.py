@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib.util import find_spec
 from typing import Any
 
@@ -26,7 +26,8 @@ def _fronted(script: Script) -> Iterator[tuple[Any, ScriptedUpstream, ScriptedUp
 
 
 def _ask(client: Any) -> list[Any]:
-    return list(client.converse_stream(modelId="any", messages=QUESTION)["stream"])
+    with closing(client.converse_stream(modelId="any", messages=QUESTION)["stream"]) as stream:
+        return list(stream)
 
 
 def test_a_converse_request_becomes_a_chat_request() -> None:

@@ -33,6 +33,10 @@ class UpstreamProcess:
         """The process's id."""
         return self._process.pid
 
+    def wait(self, timeout: float) -> int:
+        """Its exit code. Raises ``subprocess.TimeoutExpired`` if it is still running then."""
+        return self._process.wait(timeout)
+
     def sends(self) -> list[SendLog]:
         """The send log so far, oldest first."""
         if self._log is None:

@@ -89,9 +89,8 @@ def ramp(base: Script, *, over: float, factor: float) -> ScriptOf:
 class Demo:
     """A service under mixed traffic: three speeds, latency that grows with the prompt, now and then a 429, once a broken stream.
 
-    ``throttle_every``: each n-th request is refused. ``break_at``: from this request on,
-    the first stream breaks. ``slow_model`` answers, from request
-    ``slow_from`` on, ``slow_factor`` times as slowly (None: no degradation). Equal seeds and equal traffic give equal answers.
+    ``throttle_every``: each n-th request is refused. ``break_at``: from that request on, the first stream breaks. ``slow_model`` answers, from
+    request ``slow_from`` on, ``slow_factor`` times as slowly (None: no degradation). Equal seeds and equal traffic give equal answers.
     """
 
     seed: int = 1

@@ -53,8 +53,9 @@ def parts(inner: Sequence[Frame], shift: int) -> tuple[Frame, ...]:
     kinds: tuple[str, ...] = ()
     for frame in inner:
         cut = max(1, len(frame.data) - shift)
-        made.append(Frame(part(held + frame.data[:cut]), kinds))
-        held, kinds = frame.data[cut:], frame.kinds
+        whole = cut >= len(frame.data)
+        made.append(Frame(part(held + frame.data[:cut]), kinds + frame.kinds if whole else kinds))
+        held, kinds = frame.data[cut:], () if whole else frame.kinds
     return (*made, Frame(part(held), kinds)) if held else tuple(made)
 
 

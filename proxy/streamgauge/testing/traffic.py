@@ -11,17 +11,16 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from threading import Event
-from typing import Any, Literal
+from typing import Any
 
 from streamgauge.testing.profiles import CHARACTERS_PER_TOKEN, DEMO_MODELS
 from streamgauge.testing.script import filler
 from streamgauge.testing.trace import Row, sample
 
-OperationName = Literal["converse_stream", "converse", "invoke_model_with_response_stream"]
-
-_MIX: tuple[tuple[OperationName, float], ...] = (("converse_stream", 0.7), ("converse", 0.15), ("invoke_model_with_response_stream", 0.15))
+MIX = {"converse_stream": 0.7, "converse": 0.15, "invoke_model_with_response_stream": 0.15}
+"""Shares of the boto3 methods; most traffic of an application that people wait for is streamed."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +40,7 @@ class TrafficSettings:
     """How much traffic. ``calls`` arrive within ``seconds`` (the trace's own gaps, compressed); nothing starts later than that.
 
     ``threads`` bound how many calls are open at once; a prompt has at most ``max_input`` tokens, an answer at most ``max_output``.
+    ``mix`` has the share of each boto3 method in ``OPERATIONS``.
     """
 
     calls: int = 60
@@ -52,6 +52,7 @@ class TrafficSettings:
     seed: int = 1
     region: str = "us-east-1"
     models: tuple[str, ...] = tuple(DEMO_MODELS)
+    mix: dict[str, float] = field(default_factory=lambda: dict(MIX))
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Call:
     """One planned call; ``at`` is seconds after the first."""
 
     at: float
-    operation: OperationName
+    operation: str
     model: str
     tenant: Tenant
     input_tokens: int
@@ -94,11 +95,10 @@ def schedule(rows: Sequence[Row], settings: TrafficSettings, tenants: Sequence[T
     chosen = tuple(_endless(rows, settings.calls))
     span = max(chosen[-1].at, 1e-9) if chosen else 1.0
     rng = random.Random(settings.seed)  # noqa: S311 - a mix, no secret
-    names, weights = zip(*_MIX, strict=True)
     return tuple(
         Call(
             at=row.at / span * settings.seconds * 0.9,
-            operation=rng.choices(names, weights)[0],
+            operation=rng.choices(list(settings.mix), list(settings.mix.values()))[0],
             model=rng.choice(settings.models),
             tenant=rng.choice(tenants),
             input_tokens=min(row.input_tokens, settings.max_input),
@@ -156,7 +156,7 @@ def make(client: Any, call: Call) -> CallResult:
     """Make one call and read its answer whole."""
     begin = time.perf_counter()
     try:
-        reply, first, tokens = _OPERATIONS[call.operation](client, call)
+        reply, first, tokens = OPERATIONS[call.operation](client, call)
     except Exception as error:  # the SDK's exceptions have no common base; the name says which it was
         response = getattr(error, "response", {})
         code = response.get("Error", {}).get("Code") or type(error).__name__
@@ -195,7 +195,7 @@ def _invoke_stream(client: Any, call: Call) -> _Read:
     return reply, first, tokens
 
 
-_OPERATIONS: dict[OperationName, Callable[[Any, Call], _Read]] = {
+OPERATIONS: dict[str, Callable[[Any, Call], _Read]] = {
     "converse_stream": _converse_stream,
     "converse": _converse,
     "invoke_model_with_response_stream": _invoke_stream,
@@ -215,9 +215,9 @@ def _invoke_body(call: Call) -> dict[str, Any]:
 
 
 def prompt(tokens: int) -> str:
-    """Text of about that many tokens (four characters each)."""
+    """Text of about that many tokens (four characters each). Different lengths begin differently: a cache of prefixes has little to find."""
     size = max(1, tokens) * CHARACTERS_PER_TOKEN
-    return "".join(filler(size // 3 + 1))[:size]
+    return "".join(filler(size // 3 + 24)[tokens % 23 :])[:size]
 
 
 def _client(endpoint_url: str, tenant: Tenant, settings: TrafficSettings) -> Any:
