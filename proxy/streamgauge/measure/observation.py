@@ -26,6 +26,10 @@ MAX_NAME = 256
 """Names a provider puts into an answer (model, reason, tier) are cut here: they go to columns, and no provider's own are longer."""
 
 
+DIALECT_FAILED = "dialect_failed"
+"""``undecoded`` of an exchange whose dialect raised what it should not: a mistake of ours, to be seen in ``report errors``."""
+
+
 class Observation:
     """See the module. One per exchange; not reused."""
 
@@ -98,6 +102,10 @@ class Observation:
             events = dialect.feed(body)
         except Undecodable as error:
             self.undecoded = error.reason
+            self._dialect = None
+            return False
+        except Exception:  # a mistake in a dialect must not break the stream it only looks at
+            self.undecoded = DIALECT_FAILED
             self._dialect = None
             return False
         points = self.points
@@ -205,6 +213,11 @@ class Observation:
         """When the last output came, for a stream that has begun to answer; ``None`` before the first."""
         return self.points.last_output
 
+    @property
+    def waits_for_reader(self) -> bool:
+        """We do not read from the upstream now, since the application has not taken what came."""
+        return self._paused_since is not None
+
     def paused(self, at: int) -> None:
         """The application reads too slowly: we stopped reading from the upstream."""
         if self._paused_since is None:
@@ -213,7 +226,7 @@ class Observation:
     def resumed(self, at: int) -> None:
         """Reading goes on."""
         if self._paused_since is not None:
-            self._paused_ns += at - self._paused_since
+            self._paused_ns += max(0, at - self._paused_since)
             self._paused_since = None
 
     def end_of_body(self) -> str | None:
@@ -227,13 +240,18 @@ class Observation:
                         self._other(event)
             except Undecodable as error:
                 self.undecoded = error.reason
+            except Exception:  # see feed
+                self.undecoded = DIALECT_FAILED
         return self._fault
 
     def close(self, start: Measurement, verdict: Verdict, at: int, *, tail_wait_ns: int = 0) -> Measurement:
-        """Fill ``start`` (which knows who and what) with how it ended, tokens and times. ``at`` = last byte handed over, or the abort."""
+        """Fill ``start`` (which knows who and what) with how it ended, tokens and times. ``at`` = last byte handed over, or the abort.
+
+        ``tail_wait_ns``: how long before ``at``, after the last byte came, a slow application was waited for.
+        """
         points = self.points
         points.finished = at
-        self.resumed(at)
+        self.resumed(at - tail_wait_ns)
         self._tail_wait_ns = tail_wait_ns
         m = start
         m.outcome, m.side, m.error_type = verdict
