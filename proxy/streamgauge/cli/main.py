@@ -8,6 +8,7 @@ import typer
 
 from streamgauge import __version__
 from streamgauge.cli import exchanges, report
+from streamgauge.cli.demo import demo
 from streamgauge.cli.run import run
 from streamgauge.cli.serve import serve
 
@@ -22,6 +23,7 @@ reports = typer.Typer(help="Reports from the ledger.", no_args_is_help=True)
 rows = typer.Typer(invoke_without_command=True)
 
 app.command()(serve)
+app.command()(demo)
 app.command(context_settings={"ignore_unknown_options": False})(run)
 app.add_typer(rows, name="exchanges", callback=exchanges.exchanges)
 rows.command("show")(exchanges.show)

@@ -228,6 +228,9 @@ class Recording:
                 pause = min(pause * 2, RETRY_SECONDS[1])
             except LedgerLost as error:
                 self._begin_new(str(error))
+                # The new one may be lost as well, where its folder is deleted again and again: not in a tight loop, not past the end.
+                self._pause_or_give_up(pause)
+                pause = min(pause * 2, RETRY_SECONDS[1])
             else:
                 if self._ledger_error is not None:
                     self._ledger_error = None
