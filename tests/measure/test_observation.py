@@ -133,11 +133,11 @@ def test_a_silence_of_just_a_second_is_no_stall() -> None:
 
 def test_a_reader_that_is_paused_is_never_the_providers_silence() -> None:
     observation = fed(observe([VISIBLE, VISIBLE, VISIBLE]), 1_000, 1_100)
-    waits = [observation.waits_for_reader]
+    since = [observation.paused_since]
     observation.paused(1_100 * MS)
     observation.paused(1_200 * MS)
-    waits.append(observation.waits_for_reader)
-    assert waits == [False, True]
+    since.append(observation.paused_since)
+    assert since == [None, 1_100 * MS]
     # What was read already is still decoded during a pause; the rest comes after it.
     fed(observation, 4_000)
     observation.resumed(9_000 * MS)
@@ -146,6 +146,15 @@ def test_a_reader_that_is_paused_is_never_the_providers_silence() -> None:
     m = ended(observation, 9_100)
     assert (m.gap_provider, m.gap_reader, m.stall_side) == pytest.approx((0.1, 2.9, "downstream"))
     assert m.downstream_wait == 7.9
+
+
+def test_a_silence_counts_from_when_we_read_again() -> None:
+    observation = fed(observe([VISIBLE, VISIBLE]), 1_000)
+    observation.paused(2_000 * MS)
+    observation.resumed(4_000 * MS)
+    since = [observation.silent_since]
+    since.append(fed(observation, 4_500).silent_since)
+    assert since == [4_000 * MS, 4_500 * MS]
 
 
 @given(st.lists(st.tuples(st.integers(1, 3_000), st.sampled_from(["output", "pause", "resume", "other"])), max_size=40))

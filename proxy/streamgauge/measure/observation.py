@@ -45,6 +45,7 @@ class Observation:
         "_paused_ns",
         "_paused_since",
         "_reader_ns",
+        "_resumed_at",
         "_served",
         "_stall_count",
         "_stall_ns",
@@ -75,6 +76,7 @@ class Observation:
         self._fault: str | None = None
         self._paused_since: int | None = None
         self._paused_ns = 0
+        self._resumed_at = 0
         self._late_ns = 0
         self._reader_ns = 0
         self._paused_at_output = 0
@@ -210,13 +212,14 @@ class Observation:
 
     @property
     def silent_since(self) -> int | None:
-        """When the last output came, for a stream that has begun to answer; ``None`` before the first."""
-        return self.points.last_output
+        """Since when a stream that has begun to answer says nothing more, though we read; ``None`` before its first output."""
+        last = self.points.last_output
+        return None if last is None else max(last, self._resumed_at)
 
     @property
-    def waits_for_reader(self) -> bool:
-        """We do not read from the upstream now, since the application has not taken what came."""
-        return self._paused_since is not None
+    def paused_since(self) -> int | None:
+        """Since when we do not read from the upstream, because the application has not taken what came; ``None`` while we read."""
+        return self._paused_since
 
     def paused(self, at: int) -> None:
         """The application reads too slowly: we stopped reading from the upstream."""
@@ -228,6 +231,7 @@ class Observation:
         if self._paused_since is not None:
             self._paused_ns += max(0, at - self._paused_since)
             self._paused_since = None
+            self._resumed_at = at
 
     def end_of_body(self) -> str | None:
         """The response ended cleanly: what the dialect makes of the whole. Returns the fault's error type, if there is one."""

@@ -168,6 +168,7 @@ class Exchange:
     def resume(self, at: int) -> None:
         """The application has caught up."""
         self.observation.resumed(at)
+        self.last_read_at = at
         if self.upstream is not None:
             self.upstream.resume()
 

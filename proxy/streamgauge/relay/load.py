@@ -55,10 +55,16 @@ class Load:
         self._last_used[key] = at
 
     def watch(self, at: int, read_timeout: float, spool: SpoolWriter) -> None:
-        """Once a second: end what the upstream has left unanswered for ``read_timeout``, tell of streams that fell silent."""
+        """Once a second: end what either side has left waiting for ``read_timeout``, tell of streams that fell silent."""
         oldest = at - int(read_timeout * 1e9)
         for exchange in list(self.open):
             if exchange.upstream is None:
+                continue
+            paused = exchange.observation.paused_since
+            if paused is not None:
+                # We do not read, so the upstream's silence says nothing about it.
+                if paused < oldest:
+                    exchange.transport.abort()
                 continue
             if exchange.last_read_at < oldest:
                 exchange.upstream_broke("upstream_timeout", at)
