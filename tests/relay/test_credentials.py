@@ -238,3 +238,14 @@ def test_nobody_looks_before_credentials_are_needed_and_starting_twice_looks_onc
     thread = own._thread
     own.start()
     assert own._thread is thread
+
+
+def test_an_empty_pair_is_no_role(looking: Start) -> None:
+    def make_session() -> Any:
+        session = own_session()
+        session.set_credentials("", "")
+        return session
+
+    own = looking(make_session)
+    assert own.current is None
+    assert str(own.problem).startswith("the AWS credentials that were found are empty: ")
