@@ -52,13 +52,15 @@ async def until(condition: Callable[[], object], what: str, seconds: float = 10.
 class Peer(asyncio.Protocol):
     """The other side of one accepted connection."""
 
-    def __init__(self) -> None:
+    def __init__(self, made: list[Peer]) -> None:
         self.received = b""
         self.closed = False
         self.transport: asyncio.Transport
+        self._made = made
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
+        self._made.append(self)
 
     def data_received(self, data: bytes) -> None:
         self.received += data
@@ -73,15 +75,14 @@ class Peer(asyncio.Protocol):
 
 
 class Listener:
-    """A server; ``peers`` are its connections in the order they came."""
+    """A server; ``peers`` are its connections in the order they came, with TLS only those that got through the handshake."""
 
     def __init__(self) -> None:
         self.peers: list[Peer] = []
         self.port = 0
 
     def accept(self) -> Peer:
-        self.peers.append(Peer())
-        return self.peers[-1]
+        return Peer(self.peers)
 
 
 @asynccontextmanager

@@ -95,9 +95,9 @@ class Pool:
             raise UpstreamTimeout(f"{host}:{port} did not accept a connection within {self._settings.connect_timeout:g} s") from None
         except ssl.SSLError as error:
             raise UpstreamTlsFailed(f"no trusted TLS session with {host}:{port} ({error.reason or 'handshake failed'})") from None
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             self._addresses.pop((host, port), None)
-            raise UpstreamUnreachable(f"{host}:{port} cannot be reached ({error.strerror or 'name not found'})") from None
+            raise _unreachable(key, error) from None
 
     async def _connect_first(self, key: Key, addresses: list[str]) -> UpstreamConnection:
         """Try the addresses in turn."""
@@ -139,3 +139,13 @@ class Pool:
             self._tls = ssl.create_default_context(cafile=self._settings.ca_file)
             self._tls.set_alpn_protocols(["http/1.1"])
         return self._tls
+
+
+def _unreachable(key: Key, error: OSError | UnicodeError) -> UpstreamUnreachable:
+    scheme, host, port = key
+    if isinstance(error, UnicodeError):
+        return UpstreamUnreachable(f"{host}:{port} cannot be reached (not the name of a host)")
+    # A refused connection is another error: this one was accepted, and ended before a session came of it.
+    if scheme == "https" and isinstance(error, (ConnectionResetError, ConnectionAbortedError)):
+        return UpstreamTlsFailed(f"no trusted TLS session with {host}:{port} (it ended the handshake)")
+    return UpstreamUnreachable(f"{host}:{port} cannot be reached ({error.strerror or 'no address'})")
