@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
+import struct
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -21,6 +23,9 @@ from streamgauge.relay.pool import Pool
 from streamgauge.relay.settings import RelaySettings
 
 T = TypeVar("T")
+
+OPAQUE = Operation("bedrock-runtime", "opaque", "opaque", streaming=True)
+"""Its body is not looked at."""
 
 CHAT = Operation("bedrock-mantle", "ChatCompletions", "openai_chat", streaming=True, model="m")
 
@@ -67,6 +72,12 @@ class Peer(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
+
+    def reset(self) -> None:
+        """End the connection with a reset, as a process that crashes does."""
+        raw = self.transport.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
 
     async def says(self, data: bytes) -> None:
         """Send, and let it leave as a segment of its own."""

@@ -64,7 +64,7 @@ class UpstreamConnection(asyncio.Protocol):
         try:
             bodies = scanner.feed(data)
         except BadResponse as error:
-            self._broke(error.error_type, at)
+            self._broke(exchange, error.error_type, at)
             return
         observation = exchange.observation
         observation.chunks += 1
@@ -102,8 +102,11 @@ class UpstreamConnection(asyncio.Protocol):
         exchange.complete(at)
         head = scanner.head
         self._scanner = _IDLE
+        if self.transport.get_write_buffer_size():
+            # Answered before it had read the whole request, and nobody knows whether it will read the rest.
+            self.abort()
         # Bytes behind the end belong to no request: such a connection is not used again.
-        if head is not None and keeps_alive(head) and scanner.consumed == fed and not self.closed:
+        elif head is not None and keeps_alive(head) and scanner.consumed == fed and not self.closed:
             self.resume()
             self._pool.give_back(self, at)
         else:
@@ -124,12 +127,11 @@ class UpstreamConnection(asyncio.Protocol):
             self.exchange = None
             exchange.complete(at)
         else:
-            self._broke("upstream_reset", at)
+            self._broke(exchange, "upstream_reset", at)
 
-    def _broke(self, error_type: str, at: int) -> None:
-        exchange, self.exchange = self.exchange, None
-        if exchange is not None:
-            exchange.upstream_broke(error_type, at)
+    def _broke(self, exchange: Exchange, error_type: str, at: int) -> None:
+        self.exchange = None
+        exchange.upstream_broke(error_type, at)
         self.abort()
 
     def pause(self) -> None:
