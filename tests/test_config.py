@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from streamgauge.config import Config, load
 from streamgauge.errors import UsageError
+from streamgauge.relay.settings import RelaySettings
 
 
 def test_without_a_file_the_defaults_stand() -> None:
@@ -48,3 +51,110 @@ def test_signing_for_strangers_must_be_written_out() -> None:
         load(None, {"listen": ("0.0.0.0:8787",)})
     assert load(None, {"listen": ("0.0.0.0:8787",), "allow_unauthenticated": True}).allow_unauthenticated
     assert load(None, {"listen": ("0.0.0.0:8787",), "relay.signing": "passthrough"}).relay.signing == "passthrough"
+
+
+def mistakes(text: str | bytes, tmp_path: Path) -> list[str]:
+    """The lines of the error that a settings file gives."""
+    file = tmp_path / "s.yaml"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(UsageError) as caught:
+        load(file, {})
+    assert caught.value.exit_code == 2
+    return [line.strip() for line in str(caught.value).splitlines()[1:]] or [str(caught.value)]
+
+
+def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text("# nothing yet\n")
+    assert load(tmp_path / "s.yaml", {}) == Config()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("- a\n- b\n", "must hold keys and values"),
+        ("just text", "must hold keys and values"),
+        (b"workers: \xff\xfe\n", "is not YAML"),
+        ("workers: 1\n\tx: 2\n", "line 2 is not YAML"),
+        ("relay: !!python/object:os.system {}\n", "is not YAML"),
+    ],
+)
+def test_what_cannot_be_settings_is_said_in_one_sentence(text: str | bytes, expected: str, tmp_path: Path) -> None:
+    (line,) = mistakes(text, tmp_path)
+    assert expected in line
+    assert "s.yaml" in line
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("workers: 0", "workers: 0 - must be above zero"),
+        ("workers: -2", "workers: -2 - must be above zero"),
+        ("drain_seconds: -1", "drain_seconds: -1.0 - must not be negative"),
+        ("relay: {read_timeout: .inf}", "relay.read_timeout: inf - must be a finite number"),
+        ("relay: {connect_timeout: .nan}", "relay.connect_timeout: nan - must be a finite number"),
+        ("relay: {max_request_bytes: 0}", "relay.max_request_bytes: 0 - must be above zero"),
+        ("relay: {fast_path: maybe}", "relay.fast_path: 'maybe'"),
+        ("relay: 5", "relay: 5"),
+        ("relay: {signing: sometimes}", "relay.signing: 'sometimes'"),
+        ("listen: 127.0.0.1:8787", "listen: '127.0.0.1:8787'"),
+        ("listen: []", "listen: names no address"),
+        ("listen: [localhost]", "listen: 'localhost' - must be host:port"),
+        ("listen: ['127.0.0.1:x']", "listen: '127.0.0.1:x' - must be host:port"),
+        ("admin: 127.0.0.1:70000", "admin: '127.0.0.1:70000' - must be host:port"),
+        ("log_level: LOUD", "log_level: 'LOUD' - must be one of DEBUG"),
+        ("targets: {upstreams: {bedrock: 'http://a'}}", "targets.upstreams.bedrock: unknown service"),
+        ("targets: {upstreams: {bedrock-runtime: 'a:1'}}", "targets.upstreams.bedrock-runtime"),
+        ("targets: {regions: [nowhere]}", "targets.regions"),
+        ("targets: {default_regoin: us-east-1}", "targets.default_regoin: unknown key; did you mean targets.default_region?"),
+        ("targets: {1: 2}", "targets.1: unknown key; known keys here: upstreams"),
+        ("targets:", "targets: None"),
+    ],
+)
+def test_a_value_that_cannot_work_is_refused_before_listening(text: str, key: str, tmp_path: Path) -> None:
+    (line,) = mistakes(text, tmp_path)
+    assert line.startswith(key)
+
+
+def test_several_kinds_of_mistakes_come_together(tmp_path: Path) -> None:
+    found = mistakes("workers: 0\nlog_level: LOUD\nlisten: [here]\nwat: 1\ntargets: {regions: [x]}\n", tmp_path)
+    assert [line.partition(":")[0] for line in found] == ["wat", "workers", "listen", "log_level", "targets.regions"]
+
+
+def test_zero_is_allowed_where_it_means_something(tmp_path: Path) -> None:
+    config = load(None, {"drain_seconds": 0, "relay.upstream_idle_connections": 0, "relay.dns_age": 0})
+    assert (config.drain_seconds, config.relay.upstream_idle_connections, config.relay.dns_age) == (0, 0, 0)
+
+
+def test_a_secret_is_not_shown_where_it_is_wrong(tmp_path: Path) -> None:
+    (line,) = mistakes("admin_token: 123456789\n", tmp_path)
+    assert line.startswith("admin_token: ")
+    assert "123456789" not in line
+
+
+def test_a_long_value_is_cut(tmp_path: Path) -> None:
+    (line,) = mistakes(f"workers: {'x' * 10_000}\n", tmp_path)
+    assert len(line) < 300
+
+
+def test_an_option_cannot_reach_below_a_plain_value() -> None:
+    with pytest.raises(UsageError, match="relay: 5"):
+        load(None, {"relay": 5, "relay.signing": "auto"})
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:0", "127.9.9.9:80", "localhost:8787", "[::1]:8787"])
+def test_an_address_of_this_machine_alone_needs_no_permission(address: str) -> None:
+    assert load(None, {"listen": (address,)}).listen == (address,)
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:80", ":8787", "[::]:8787", "10.0.0.1:80", "proxy.example:80", "127.evil.example:80"])
+def test_any_other_address_needs_it(address: str) -> None:
+    with pytest.raises(UsageError, match="can be reached by others"):
+        load(None, {"listen": ("127.0.0.1:0", address)})
+
+
+def test_every_setting_of_the_relay_can_be_set() -> None:
+    examples = {"int": 7, "float": 7.5, "bool": True, "str | None": "text", "SigningMode": "resign"}
+    values: dict[str, Any] = {field.name: examples[str(field.type)] for field in dataclasses.fields(RelaySettings)}
+    values["fast_path"] = False
+    assert load(None, {f"relay.{name}": value for name, value in values.items()}).relay == RelaySettings(**values)
+    assert all(getattr(RelaySettings(), name) != value for name, value in values.items())

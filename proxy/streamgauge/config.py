@@ -8,16 +8,25 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import ipaddress
+import math
 import types
 import typing
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from streamgauge.errors import UsageError
 from streamgauge.relay.settings import RelaySettings
+from streamgauge.routing import shipped_table
 from streamgauge.spool import SpoolSettings
-from streamgauge.targets import TargetSettings
+from streamgauge.targets import Targets, TargetSettings
+
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+MAY_BE_ZERO = frozenset({"drain_seconds", "relay.upstream_idle_connections", "relay.dns_age"})
+"""Numbers whose zero means something: end at once, keep no idle connection, ask for a name's addresses each time."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +60,8 @@ def load(path: Path | None, overrides: dict[str, Any]) -> Config:
     mistakes = list(_unknown_keys(tree, Config, ""))
     config, wrong = _validate(tree)
     mistakes += wrong
+    if config is not None:
+        mistakes += [*_bad_numbers(config, ""), *_bad_addresses(config), *_bad_level(config), *_bad_targets(config)]
     if mistakes or config is None:
         where = f" in {path}" if path is not None else ""
         raise UsageError(f"{len(mistakes)} mistake(s) in the settings{where}:\n  " + "\n  ".join(mistakes))
@@ -62,7 +73,7 @@ def _read(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        tree = yaml.safe_load(path.read_text())
+        tree = yaml.safe_load(path.read_bytes())
     except OSError as error:
         raise UsageError(f"the settings file {path} cannot be read ({error.strerror})") from error
     except yaml.YAMLError as error:
@@ -87,7 +98,7 @@ def _put(tree: dict[str, Any], keys: list[str], value: Any) -> None:
     tree[keys[-1]] = value
 
 
-def _unknown_keys(tree: dict[str, Any], kind: type, prefix: str) -> typing.Iterator[str]:
+def _unknown_keys(tree: dict[str, Any], kind: type, prefix: str) -> Iterator[str]:
     hints = typing.get_type_hints(kind)
     for key, value in tree.items():
         if key not in hints:
@@ -105,7 +116,48 @@ def _validate(tree: dict[str, Any]) -> tuple[Config | None, list[str]]:
     try:
         return TypeAdapter(Config).validate_python(known), []
     except ValidationError as error:
-        return None, [f"{'.'.join(map(str, e['loc']))}: {e['input']!r} - {e['msg']}"[:300] for e in error.errors(include_url=False)]
+        return None, [_told(".".join(map(str, e["loc"])), e["input"], e["msg"]) for e in error.errors(include_url=False)]
+
+
+def _told(key: str, value: object, reason: str) -> str:
+    """One mistake as a line; what may be a secret is not shown."""
+    shown = "" if "token" in key or isinstance(value, dict) else f"{value!r:.100} - "
+    return f"{key}: {shown}{reason}"
+
+
+def _bad_numbers(settings: Any, prefix: str) -> Iterator[str]:
+    """Every number is a size or a time: finite and above zero, unless zero switches something off."""
+    for field_ in dataclasses.fields(settings):
+        key, value = prefix + field_.name, getattr(settings, field_.name)
+        if dataclasses.is_dataclass(value):
+            yield from _bad_numbers(value, f"{key}.")
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            if not math.isfinite(value):
+                yield _told(key, value, "must be a finite number")
+            elif value < 0 or (value == 0 and key not in MAY_BE_ZERO):
+                yield _told(key, value, "must be above zero" if key not in MAY_BE_ZERO else "must not be negative")
+
+
+def _bad_addresses(config: Config) -> Iterator[str]:
+    if not config.listen:
+        yield "listen: names no address; 127.0.0.1:8787 is the default"
+    for key, address in [*(("listen", address) for address in config.listen), ("admin", config.admin)]:
+        port = address.rpartition(":")[2]
+        if ":" not in address or not (port.isascii() and port.isdecimal() and int(port) < 65_536):
+            yield _told(key, address, "must be host:port, such as 127.0.0.1:8787")
+
+
+def _bad_level(config: Config) -> Iterator[str]:
+    if config.log_level not in LOG_LEVELS:
+        yield _told("log_level", config.log_level, f"must be one of {', '.join(LOG_LEVELS)}")
+
+
+def _bad_targets(config: Config) -> Iterator[str]:
+    """Workers build the allow-list from these; a mistake found there would come after listening."""
+    try:
+        Targets(config.targets, shipped_table())
+    except UsageError as error:
+        yield str(error)
 
 
 def _known(tree: dict[str, Any], kind: Any) -> dict[str, Any]:
@@ -128,4 +180,7 @@ def _check_signing(config: Config) -> None:
 
 def _is_loopback(address: str) -> bool:
     host = address.rpartition(":")[0].strip("[]")
-    return host in ("localhost", "::1") or host.startswith("127.")
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
