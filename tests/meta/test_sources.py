@@ -27,7 +27,6 @@ TESTED_ELSEWHERE = {
     "cli/serve.py": "held end to end by real SDKs in tests/e2e; tests of its own are still to be written",
     "relay/downstream.py": "held end to end by real SDKs in tests/e2e; tests of its own are still to be written",
     "relay/request_signer.py": "held end to end by real SDKs in tests/e2e; tests of its own are still to be written",
-    "relay/walk.py": "held end to end by real SDKs in tests/e2e; tests of its own are still to be written",
     "relay/worker.py": "held end to end by real SDKs in tests/e2e; tests of its own are still to be written",
     "relay/slow.py": "the way out of the fast path; tests of its own are still to be written",
     "relay/settings.py": "declarations only; tests/test_config.py reads every one of them",

@@ -164,7 +164,8 @@ class Downstream(RequestHandler):  # type: ignore[type-arg,unused-ignore]
             self._relay.malformed(self, head_at)
             return False
         self._keepalive = await self._relay.walk(self, message, body, head_at)
-        if not self._keepalive or not body.is_eof():
+        # Behind an offer to upgrade, aiohttp's parser takes what comes for the other protocol, though we never accept one.
+        if not self._keepalive or not body.is_eof() or self._upgraded:
             return False
         self._rearm()
         return True

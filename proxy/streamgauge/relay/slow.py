@@ -1,21 +1,24 @@
-"""The slow path: the same exchange through ``aiohttp.ClientSession``, for what the own upstream connection does not take on.
+"""The slow path: the same exchange through ``aiohttp.ClientSession``, where ``fast_path`` is off: for comparison, and as a way out.
 
-That is: requests that ask for an upgrade, and everything where ``fast_path`` is off. What differs: chunk borders are ours, trailers end here.
+What differs: chunk borders are ours; trailers and interim responses end here; spaces around a header's value, which mean nothing, are ours.
 """
 
 from __future__ import annotations
 
 import asyncio
+from contextvars import ContextVar
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from aiohttp.client_reqrep import ClientRequest
+from aiohttp.http_writer import StreamWriter
 from multidict import CIMultiDict
 from yarl import URL
 
 from streamgauge.errors import UpstreamTimeout, UpstreamTlsFailed, UpstreamUnreachable
 from streamgauge.framing.http1 import MAX_HEAD_BYTES, ResponseHead
+from streamgauge.relay.heads import request_head
 from streamgauge.relay.settings import RelaySettings
 from streamgauge.targets import Target
 
@@ -25,20 +28,41 @@ if TYPE_CHECKING:
     from streamgauge.relay.pool import Pool
 
 
+_exact_head: ContextVar[bytes] = ContextVar("exact_head")
+"""The exact head of the request that the current task sends: aiohttp makes its request objects itself and passes nothing of ours on."""
+
+
+class ExactWriter(StreamWriter):
+    """Writes the head it was given instead of one that aiohttp composes."""
+
+    async def write_headers(self, status_line: str, headers: CIMultiDict[str]) -> None:
+        """Hold the exact head until the first bytes of the body, as the base class does with its own."""
+        await super().write_headers(status_line, headers)
+        self._headers_buf = _exact_head.get()
+
+
 class ExactRequest(ClientRequest):
-    """Sends the headers it was given, in their order and case, and none besides."""
+    """Sends the very bytes of head and body that it was given: no header of aiohttp's, no waiting for a ``100 Continue``."""
 
-    _exact: CIMultiDict[str]
-
-    def update_headers(self, headers: Any) -> None:
-        """Keep the headers as given: aiohttp puts ``Host`` first; what it makes of the headers serves only its own decisions."""
-        super().update_headers(headers)
-        self._exact = CIMultiDict(headers)
-
-    async def send(self, conn: Any) -> Any:
-        """Send with the exact headers."""
-        self.headers = self._exact
-        return await super().send(conn)
+    async def send(self, conn: Any) -> aiohttp.ClientResponse:
+        """As the base class does, with the exact writer and without what a transparent proxy has no use for."""
+        writer = ExactWriter(conn.protocol, self.loop)
+        await writer.write_headers("", CIMultiDict())
+        task = self.loop.create_task(self.write_bytes(writer, conn))
+        self._writer = task
+        self.response = aiohttp.ClientResponse(
+            self.method,
+            self.original_url,
+            writer=task,
+            continue100=None,
+            timer=self._timer,
+            request_info=self.request_info,
+            traces=[],
+            loop=self.loop,
+            session=self._session,
+            stream_writer=writer,
+        )
+        return self.response
 
 
 class SlowPath:
@@ -64,11 +88,13 @@ class SlowPath:
                 auto_decompress=False,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 request_class=ExactRequest,
-                skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent", "Content-Type"),
                 max_line_size=MAX_HEAD_BYTES,
                 max_field_size=MAX_HEAD_BYTES,
+                max_headers=MAX_HEAD_BYTES,
                 read_bufsize=self._settings.downstream_buffer,
             )
+            # A request is sent once: whether to repeat it is the caller's to decide.
+            self._session._retry_connection = False  # noqa: SLF001 - there is no public switch
         return self._session
 
     async def close(self) -> None:
@@ -80,6 +106,7 @@ class SlowPath:
         """Run the whole exchange. Raises ``UpstreamUnreachable`` and its kin before anything was sent; later failures go to the exchange."""
         task = asyncio.get_running_loop().create_task(self._relay(exchange, method, target, headers, content))
         exchange.upstream = _SlowUpstream(task)
+        exchange.last_read_at = perf_counter_ns()
         await asyncio.wait([task])
         if not task.cancelled():
             task.result()
@@ -90,11 +117,12 @@ class SlowPath:
         points = exchange.observation.points
         if any(name.lower() == b"transfer-encoding" for name, _ in headers):
             content = b"%x\r\n%b\r\n0\r\n\r\n" % (len(content), content) if content else b"0\r\n\r\n"
-        url = URL(f"{target.scheme}://{target.host}:{target.port}{target.origin_path.decode('latin-1')}", encoded=True)
-        sent = CIMultiDict((name.decode("latin-1"), value.decode("utf-8")) for name, value in headers)
+        _exact_head.set(request_head(method.encode("latin-1"), target.origin_path, headers))
+        # aiohttp learns only where to connect; path and headers are in the head.
+        url = URL.build(scheme=target.scheme, host=target.host, port=target.port)
         tls: Any = self._pool.tls() if target.scheme == "https" else True
         try:
-            response = await self._open().request(method, url, headers=sent, data=content or None, ssl=tls, allow_redirects=False)
+            response = await self._open().request(method, url, data=content or None, ssl=tls, allow_redirects=False)
         except aiohttp.ServerTimeoutError as error:
             exchange.upstream = None
             raise UpstreamTimeout(f"{target.host} kept silent too long") from error
@@ -164,7 +192,8 @@ class _SlowUpstream:
 def _head(response: aiohttp.ClientResponse) -> ResponseHead:
     """The head as it came: aiohttp keeps names, case, order and values."""
     version = response.version
-    line = f"HTTP/1.{version.minor if version else 1} {response.status} {response.reason or ''}".rstrip().encode("latin-1", "replace")
+    reason = (response.reason or "").encode("utf-8", "surrogateescape")
+    line = b"HTTP/1.%d %d %b" % (version.minor if version else 1, response.status, reason)
     raw = b"\r\n".join([line, *(b"%b: %b" % pair for pair in response.raw_headers)]) + b"\r\n\r\n"
     by_name = {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in response.raw_headers}
     return ResponseHead(response.status, raw, tuple(response.raw_headers), version is None or version.minor == 1, by_name)

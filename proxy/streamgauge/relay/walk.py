@@ -165,7 +165,7 @@ class RequestWalk:
         else:
             exchange.measurement.signing = "passthrough"
         points.issued = perf_counter_ns()
-        if self.settings.fast_path and not message.upgrade:
+        if self.settings.fast_path:
             await self._send(exchange, message, target, raw_headers, content)
         else:
             await self._slow.send(exchange, message.method, target, raw_headers, content)
@@ -278,6 +278,7 @@ class RequestWalk:
         status, raw = local_reply.build(reason, text, exchange.operation)
         exchange.measurement.http_status = status
         exchange.replied = True
+        exchange.keep_alive = False  # as the reply says
         connection.transport.write(raw)
 
     async def _close(self, connection: Downstream, exchange: Exchange) -> None:
