@@ -95,6 +95,7 @@ def test_a_connection_whose_answer_ends_with_it_is_not_kept() -> None:
         old_with_length, _ = exchange(http_1_0=True)
         old_with_length.begin(head(b"content-length: 1"), ends_with_connection=False, at=1)
         assert [until_close.keep_alive, old.keep_alive, old_with_length.keep_alive] == [False, False, True]
+        assert [until_close.unframed, old.unframed, old_with_length.unframed] == [True, True, False]
         assert unchunked == b"HTTP/1.1 200 OK\r\n\r\n"
 
     on_uvloop(main)
@@ -155,20 +156,20 @@ def test_an_upstream_that_breaks_before_its_answer_leaves_the_application_for_a_
         made.upstream = side
         made.upstream_broke("upstream_reset", 20)
         assert (made.verdict, made.upstream_error) == (("upstream_error", "upstream", "upstream_reset"), "upstream_reset")
-        assert (side.told, application.aborted, made.keep_alive, made.done.done()) == (["abort"], False, True, True)
+        assert (side.told, application.received, made.replied, made.done.done()) == (["abort"], b"", False, True)
 
     on_uvloop(main)
 
 
-def test_an_upstream_that_breaks_within_its_answer_breaks_the_applications_connection() -> None:
+def test_an_upstream_that_breaks_within_its_answer_ends_the_applications_connection() -> None:
     async def main() -> None:
-        made, application, side = begun(STREAM)
+        made, _, side = begun(STREAM)
         made.upstream_broke("upstream_reset", 20)
         assert made.verdict == ("stream_error", "upstream", "upstream_reset")
-        assert (side.told, application.aborted, made.keep_alive) == (["abort"], True, False)
-        unary, other, _ = begun(b"content-type: application/json")
+        assert (side.told, made.keep_alive) == (["abort"], False)
+        unary, _, _ = begun(b"content-type: application/json")
         unary.upstream_broke("upstream_timeout", 20)
-        assert (unary.verdict, other.aborted) == (("timeout", "upstream", "upstream_timeout"), True)
+        assert (unary.verdict, unary.keep_alive) == (("timeout", "upstream", "upstream_timeout"), False)
 
     on_uvloop(main)
 
@@ -189,17 +190,17 @@ def test_an_application_that_goes_away_ends_the_upstream_at_once() -> None:
 def test_the_first_verdict_stands() -> None:
     async def main() -> None:
         for first in ("complete", "upstream_broke", "downstream_lost"):
-            made, application, side = begun(STREAM)
+            made, _, side = begun(STREAM)
             ends = {
                 "complete": partial(made.complete, 20),
                 "upstream_broke": partial(made.upstream_broke, "upstream_reset", 21),
                 "downstream_lost": partial(made.downstream_lost, 22),
             }
             ends[first]()
-            verdict, aborted, told = made.verdict, application.aborted, list(side.told)
+            verdict, told = made.verdict, list(side.told)
             for end in ends.values():
                 end()
-            assert (made.verdict, application.aborted, side.told) == (verdict, aborted, told)
+            assert (made.verdict, side.told) == (verdict, told)
 
     on_uvloop(main)
 

@@ -6,6 +6,7 @@ import dataclasses
 import queue
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -94,7 +95,8 @@ class Connection:
 class RawUpstream:
     """Writes down the very bytes of each request and answers with the steps it was given for it."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.requests: queue.Queue[bytes] = queue.Queue()
@@ -138,6 +140,8 @@ class RawUpstream:
                 return
             sock.settimeout(DEADLINE)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._tls is not None:
+                sock = self._tls.wrap_socket(sock, server_side=True)
             connection = Connection(sock)
             self.connections.append(connection)
             thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
@@ -153,8 +157,8 @@ class RawUpstream:
                     self._do(connection.sock, step)
         except (EOFError, ConnectionError):
             connection.ended.set()
-        except (OSError, ValueError):
-            pass  # we ended it ourselves
+        except (OSError, ValueError, queue.Empty):
+            pass  # we ended it ourselves, or nothing more is asked of us
 
     def _take(self, connection: Connection, rest: bytes) -> bytes:
         head, rest = read_until(connection.sock, rest, b"\r\n\r\n")
@@ -179,7 +183,8 @@ class RawUpstream:
         if isinstance(step, bytes):
             sock.sendall(step)
         elif isinstance(step, threading.Event):
-            assert step.wait(DEADLINE)
+            if not step.wait(DEADLINE):
+                raise OSError
         elif step == "wait for the end":
             while sock.recv(1 << 16):
                 pass
@@ -256,7 +261,7 @@ class Caller:
 class Relay:
     """A worker process as the supervisor starts it, in front of one upstream for every service."""
 
-    def __init__(self, directory: Path, upstream: str, **relay: Any) -> None:
+    def __init__(self, directory: Path, upstream: str, *, drain_seconds: float = 5.0, **relay: Any) -> None:
         self.directory = directory
         self.log = directory / "log"
         listener = socket.create_server(("127.0.0.1", 0), backlog=128)
@@ -271,7 +276,7 @@ class Relay:
             relay=RelaySettings(**{"signing": "passthrough", **relay}),
             targets=targets,
             spool=SpoolSettings(),
-            drain_seconds=5.0,
+            drain_seconds=drain_seconds,
         )
         with self.log.open("wb") as log:
             command = [sys.executable, "-m", "streamgauge.relay.worker"]
@@ -280,7 +285,7 @@ class Relay:
         assert self.process.stdin is not None
         self.process.stdin.write(msgspec.json.encode(dataclasses.asdict(settings)) + b"\n")
         self.process.stdin.flush()
-        self._ended: list[Measurement] | None = None
+        self._callers: list[Caller] = []
 
     @property
     def host(self) -> bytes:
@@ -289,7 +294,14 @@ class Relay:
 
     def call(self, **options: Any) -> Caller:
         """A new connection."""
-        return Caller(self.port, **options)
+        self._callers.append(Caller(self.port, **options))
+        return self._callers[-1]
+
+    def forget_callers(self) -> None:
+        """Close whatever connections a test has left."""
+        for caller in self._callers:
+            caller.close()
+        self._callers.clear()
 
     def memory(self) -> int:
         """Bytes of the worker that are in memory."""
@@ -331,6 +343,7 @@ class Relay:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.forget_callers()
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()

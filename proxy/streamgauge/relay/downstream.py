@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
+import struct
 from collections.abc import Awaitable
+from contextlib import suppress
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,6 +21,7 @@ from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
+from streamgauge.relay.refusal import BadBody
 from streamgauge.relay.settings import RelaySettings
 
 if TYPE_CHECKING:
@@ -31,6 +35,15 @@ MAX_FIELD = 65_536
 
 MAX_HEADERS = 256
 """Twice aiohttp's own default; SDKs send about twenty."""
+
+HTTP2_START = b"PRI * HTTP/2.0\r\n"
+"""How a caller begins who speaks HTTP/2 without asking."""
+
+LINGER_SECONDS = 2.0
+"""How long an application may go on sending a request that we have refused, before it reads our reply."""
+
+RESET_AT_CLOSE = struct.pack("ii", 1, 0)
+"""SO_LINGER, on, for no time: the kernel resets instead of ending."""
 
 _log = logging.getLogger("streamgauge.relay")
 _quiet = logging.getLogger("streamgauge.relay.aiohttp")
@@ -46,14 +59,14 @@ class Relay(Protocol):
     def walk(self, connection: Downstream, message: RawRequestMessage, body: StreamReader, head_at: int) -> Awaitable[bool]:
         """Serve one request; whether the connection may serve another."""
 
-    def malformed(self, connection: Downstream, at: int) -> None:
-        """A request that cannot be parsed: reply 400 and record a rejected exchange."""
+    def malformed(self, connection: Downstream, at: int, *, http2: bool) -> None:
+        """A request that cannot be parsed, or that begins to speak HTTP/2: reply and record a rejected exchange."""
 
 
 class Downstream(RequestHandler):  # type: ignore[type-arg,unused-ignore]
     """One connection of an application."""
 
-    __slots__ = ("_head_at", "_relay", "exchange", "serving")
+    __slots__ = ("_body", "_head_at", "_lost", "_relay", "_unread", "exchange", "serving")
 
     def __init__(self, manager: web.Server, relay: Relay, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(
@@ -70,6 +83,9 @@ class Downstream(RequestHandler):  # type: ignore[type-arg,unused-ignore]
         )
         self._relay = relay
         self._head_at = 0
+        self._body: StreamReader | None = None
+        self._unread = False
+        self._lost: asyncio.Future[None] | None = None
         self.exchange: Exchange | None = None
         self.serving = False
 
@@ -83,7 +99,24 @@ class Downstream(RequestHandler):  # type: ignore[type-arg,unused-ignore]
         """Callback of asyncio: the moment a request's head was read is the start of what the user feels."""
         if not self.serving:
             self._head_at = perf_counter_ns()
+            if data.startswith(HTTP2_START):
+                self._refuse_http2()
+                return
         super().data_received(data)
+        if self.serving:
+            self._tell_of_a_bad_body()
+
+    def _refuse_http2(self) -> None:
+        if not self._ending():
+            self._relay.malformed(self, self._head_at, http2=True)
+            self._unread = True
+            self.close()
+
+    def _tell_of_a_bad_body(self) -> None:
+        """What is wrong with a body, aiohttp queues as a message of its own, and leaves who reads the body waiting."""
+        body = self._body
+        if body is not None and self._messages and isinstance(self._messages[-1][0], _ErrInfo) and not body.is_eof():
+            body.set_exception(BadBody("the request's body is not framed as HTTP/1.1 asks"))
 
     def pause_writing(self) -> None:
         """Callback of asyncio: the application reads too slowly."""
@@ -103,6 +136,20 @@ class Downstream(RequestHandler):  # type: ignore[type-arg,unused-ignore]
         if exchange is not None:
             exchange.downstream_lost(perf_counter_ns())
         super().connection_lost(exc)
+        body = self._body
+        if body is not None and not body.is_eof():
+            body.set_exception(ConnectionResetError())
+        if self._lost is not None and not self._lost.done():
+            self._lost.set_result(None)
+
+    def reset(self) -> None:
+        """Break the connection in a way that cannot pass for its orderly end."""
+        transport = self.transport
+        if transport is not None:
+            raw = transport.get_extra_info("socket")
+            if raw is not None:
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_AT_CLOSE)
+            transport.abort()
 
     async def drained(self, timeout: float) -> None:
         """Wait until the kernel has taken every byte, or the connection is gone. Raises ``TimeoutError``."""
@@ -134,8 +181,24 @@ class Downstream(RequestHandler):  # type: ignore[type-arg,unused-ignore]
             if self.transport is not None:
                 self.transport.abort()
         finally:
+            if self._unread:
+                await self._linger()
             if self.transport is not None:
                 self.transport.close()
+
+    async def _linger(self) -> None:
+        """Let an application read our reply that is still sending its request: closing now would make the kernel reset the connection."""
+        transport = self.transport
+        if transport is None or self._force_close:
+            return
+        self._close = True  # what comes is dropped
+        self._lost = self._loop.create_future()
+        with suppress(OSError, RuntimeError):  # it may have gone this moment
+            transport.write_eof()
+            transport.resume_reading()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_SECONDS):
+                await self._lost
 
     async def _next(self) -> bool:
         if not self._messages:
@@ -160,12 +223,17 @@ class Downstream(RequestHandler):  # type: ignore[type-arg,unused-ignore]
             self._parser.message_consumed()
         if self._buffer_paused and len(self._messages) <= self._msg_queue_resume_size:
             self._resume_reading_if_drained()
-        if isinstance(message, _ErrInfo):
-            self._relay.malformed(self, head_at)
+        # aiohttp's parser also takes HTTP/0.9 and 2.0 for requests.
+        if isinstance(message, _ErrInfo) or message.version.major != 1:
+            self._relay.malformed(self, head_at, http2=False)
+            self._unread = True
             return False
+        self._body = body
         self._keepalive = await self._relay.walk(self, message, body, head_at)
+        self._body = None
+        self._unread = not body.is_eof()
         # Behind an offer to upgrade, aiohttp's parser takes what comes for the other protocol, though we never accept one.
-        if not self._keepalive or not body.is_eof() or self._upgraded:
+        if not self._keepalive or self._unread or self._upgraded:
             return False
         self._rearm()
         return True

@@ -47,7 +47,10 @@ class Upstream(Protocol):
 
 
 class Exchange:
-    """State of one exchange. ``done`` resolves once, when nothing more will come from the upstream or the application has gone."""
+    """State of one exchange. ``done`` resolves once, when nothing more will come from the upstream or the application has gone.
+
+    ``unframed``: only the end of its connection tells the application that the answer is whole.
+    """
 
     __slots__ = (
         "continued",
@@ -64,6 +67,7 @@ class Exchange:
         "silence_told",
         "status",
         "transport",
+        "unframed",
         "upstream",
         "upstream_error",
         "verdict",
@@ -91,6 +95,7 @@ class Exchange:
         self.continued = False
         self.resigned = False
         self.replied = False
+        self.unframed = False
         self.status: int | None = None
         self.upstream: Upstream | None = None
         self.upstream_error: str | None = None
@@ -121,6 +126,7 @@ class Exchange:
         self.observation.answered(open_dialect(self.operation, head.status, content_type, headers), at)
         unchunk = self.http_1_0 and "transfer-encoding" in headers
         if ends_with_connection or unchunk:
+            self.unframed = True
             self.keep_alive = False
         self.replied = True
         return response_head(head, chunked_for_1_0=unchunk)
@@ -137,7 +143,7 @@ class Exchange:
         self._over(of_response(self.status, fault, streaming=bool(observation.streaming), resigned=self.resigned))
 
     def upstream_broke(self, error_type: str, at: int) -> None:
-        """The upstream failed. Before the head the walk still can reply; after it the application's connection breaks as well."""
+        """The upstream failed. Before the head the walk still can reply; after it the application gets what came, and then no proper end."""
         if self.verdict is not None:
             return
         self.observation.points.last_byte = at
@@ -146,7 +152,6 @@ class Exchange:
             self.upstream.abort()
         if self.replied:
             self.keep_alive = False
-            self.transport.abort()
         self._over(of_break(error_type, streaming=self.replied and bool(self.observation.streaming)))
 
     def downstream_lost(self, at: int) -> None:

@@ -132,9 +132,11 @@ class SlowPath:
         except aiohttp.ClientConnectorError as error:
             exchange.upstream = None
             raise UpstreamUnreachable(f"{target.host}:{target.port} cannot be reached") from error
-        except aiohttp.ClientError:
+        except aiohttp.ClientError as error:
             exchange.upstream = None
-            exchange.upstream_broke("upstream_reset", perf_counter_ns())
+            # A response error here is one of aiohttp's parser: a status of the upstream's is no error to it.
+            protocol = isinstance(error, aiohttp.ClientResponseError)
+            exchange.upstream_broke("upstream_protocol" if protocol else "upstream_reset", perf_counter_ns())
             return
         points.sent = points.connected = points.issued
         async with response:
@@ -143,6 +145,10 @@ class SlowPath:
     async def _answer(self, exchange: Exchange, response: aiohttp.ClientResponse, method: str) -> None:
         upstream = exchange.upstream
         assert isinstance(upstream, _SlowUpstream)
+        if response.status == 101:
+            exchange.upstream = None
+            exchange.upstream_broke("upstream_protocol", perf_counter_ns())
+            return
         head = _head(response)
         names = {name.lower() for name, _ in head.headers}
         bodiless = method == "HEAD" or response.status in (204, 304)
@@ -150,6 +156,7 @@ class SlowPath:
         until_close = not bodiless and not names & {b"transfer-encoding", b"content-length"}
         exchange.transport.write(exchange.begin(head, ends_with_connection=until_close, at=perf_counter_ns()))
         observation = exchange.observation
+        lost = _watch(response)
         try:
             async for part in response.content.iter_any():
                 at = perf_counter_ns()
@@ -165,6 +172,10 @@ class SlowPath:
             timed_out = isinstance(error, TimeoutError)
             exchange.upstream = None
             exchange.upstream_broke("upstream_timeout" if timed_out else "upstream_reset", perf_counter_ns())
+            return
+        if until_close and lost is not None and lost.done() and lost.exception() is not None:
+            exchange.upstream = None
+            exchange.upstream_broke("upstream_reset", perf_counter_ns())
             return
         if chunked:
             exchange.transport.write(b"0\r\n\r\n")
@@ -187,6 +198,26 @@ class _SlowUpstream:
 
     def abort(self) -> None:
         self._task.cancel()
+
+
+def _watch(response: aiohttp.ClientResponse) -> asyncio.Future[None] | None:
+    """The end of the response's connection, if it still has one. An end before the body's is told to who reads the body.
+
+    aiohttp does not do that where its parser gave up in the middle of a body: the reader would wait for good.
+    """
+    connection = response.connection
+    if connection is None or connection.protocol is None:
+        return None
+    lost = connection.protocol.closed
+
+    def tell(ended: asyncio.Future[None]) -> None:
+        ended.exception()
+        if not response.content.is_eof():
+            response.content.set_exception(aiohttp.ClientPayloadError("the connection ended within the body"))
+
+    if lost is not None:
+        lost.add_done_callback(tell)
+    return lost
 
 
 def _head(response: aiohttp.ClientResponse) -> ResponseHead:

@@ -9,8 +9,8 @@ Steps 4 and 5 run in callbacks (``exchange.py``, ``upstream.py``); here they are
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from contextlib import suppress
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
@@ -19,14 +19,14 @@ from aiohttp.streams import StreamReader
 
 from streamgauge.authorization import Authorization, read_authorization
 from streamgauge.dialects import read_request
-from streamgauge.errors import ProxyCredentials, StreamgaugeError, TargetNotAllowed, UpstreamTimeout, UpstreamUnreachable
+from streamgauge.errors import StreamgaugeError
 from streamgauge.measure.observation import Observation
-from streamgauge.measure.outcome import CLIENT_CANCELLED, Verdict, of_break
 from streamgauge.measure.timing import Points
 from streamgauge.records import Ended, FirstOutput, Measurement, Operation, Started
 from streamgauge.relay import identity, local_reply
 from streamgauge.relay.exchange import Exchange
 from streamgauge.relay.heads import forwarded, read_headers, request_head
+from streamgauge.relay.refusal import BREAKS, PROXY_ERROR, BadBody, BodyTooLarge, ClientGone, refusal
 from streamgauge.relay.request_signer import RequestSigner
 from streamgauge.relay.settings import RelaySettings
 from streamgauge.targets import Target
@@ -40,19 +40,9 @@ if TYPE_CHECKING:
     from streamgauge.spool import SpoolWriter
     from streamgauge.targets import Targets
 
+_log = logging.getLogger("streamgauge.relay")
+
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-
-class BodyTooLarge(StreamgaugeError):
-    """A request body is over ``max_request_bytes``."""
-
-    error_type = "body_too_large"
-
-
-class ClientGone(StreamgaugeError):
-    """The application went away before its request was complete."""
-
-    error_type = "client_cancelled"
 
 
 class RequestWalk:
@@ -81,10 +71,12 @@ class RequestWalk:
         self._proxy_id = proxy_id
         self._loop = asyncio.get_running_loop()
         self.draining = False
+        self.under_way = 0
 
     async def walk(self, connection: Downstream, message: RawRequestMessage, body: StreamReader, head_at: int) -> bool:
         """Serve one request; whether the connection may serve another. Every request ends in one measurement or is counted."""
         self._spool.seen()
+        self.under_way += 1
         # 1 route and identify; the wall clock is read once, all durations come from the monotonic one
         wall_ns = time.time_ns() - (perf_counter_ns() - head_at)
         operation = self._routes.match(message.method, message.path)
@@ -96,10 +88,15 @@ class RequestWalk:
             await self._serve(connection, exchange, message, body, headers, authorization)
         except StreamgaugeError as error:
             self._refuse(connection, exchange, error)
+        except Exception as error:  # the last line of defence: a mistake of ours still gets a reply and a measurement
+            self._failed(connection, exchange, error)
         finally:
             # 6 always, also when the task is cancelled
             connection.exchange = None
-            await self._close(connection, exchange)
+            try:
+                await self._close(connection, exchange)
+            finally:
+                self.under_way -= 1
         return exchange.keep_alive and not message.should_close and not self.draining
 
     def _open(
@@ -164,6 +161,8 @@ class RequestWalk:
             raw_headers = await self._signer.sign(message.method, target, raw_headers, content)
         else:
             exchange.measurement.signing = "passthrough"
+        if exchange.verdict is not None:  # the application went away while we signed
+            return
         points.issued = perf_counter_ns()
         if self.settings.fast_path:
             await self._send(exchange, message, target, raw_headers, content)
@@ -196,6 +195,8 @@ class RequestWalk:
                     part = await body.readany()
             except TimeoutError:
                 raise ClientGone(f"the request body stopped arriving for {self.settings.body_timeout:g} s") from None
+            except BadBody:
+                raise
             except Exception:  # aiohttp raises several kinds here; each means that no more comes
                 raise ClientGone("the application's request did not arrive whole") from None
             size += len(part)
@@ -260,17 +261,23 @@ class RequestWalk:
         """What stands in the way of a request, as a verdict and, if somebody is there to read it, a local reply."""
         if exchange.verdict is not None:
             return
-        reason, verdict = _refusal(error)
+        reason, verdict = refusal(error)
         exchange.verdict = verdict
         exchange.keep_alive = False
         if reason is None:
             return
         self._reply(connection, exchange, reason, str(error))
 
+    def _failed(self, connection: Downstream, exchange: Exchange, error: Exception) -> None:
+        """A mistake in the proxy. Its text may hold content; only its kind is logged."""
+        _log.error("an exchange was ended by %s in the proxy itself; please report it", type(error).__name__)
+        exchange.verdict = exchange.verdict or PROXY_ERROR
+        exchange.keep_alive = False
+        self._reply(connection, exchange, "proxy_error", "a mistake in the proxy itself ended this call; its log says more")
+
     def _reply_to_break(self, connection: Downstream, exchange: Exchange, target: Target) -> None:
-        timeout = exchange.upstream_error == "upstream_timeout"
-        text = f"{target.host} kept silent too long" if timeout else f"{target.host} ended the connection before it answered"
-        self._reply(connection, exchange, "upstream_timeout" if timeout else "upstream_reset", text)
+        reason = exchange.upstream_error or ""
+        self._reply(connection, exchange, reason, f"{target.host} {BREAKS[reason]}")
 
     def _reply(self, connection: Downstream, exchange: Exchange, reason: str, text: str) -> None:
         if connection.transport is None or exchange.replied:
@@ -283,29 +290,41 @@ class RequestWalk:
 
     async def _close(self, connection: Downstream, exchange: Exchange) -> None:
         """Wait until the application has its last byte, then write the one measurement."""
-        finished = exchange.observation.points.finished
-        wait = 0
-        if finished is None:
-            drain_from = perf_counter_ns()
-            with suppress(TimeoutError):
-                await connection.drained(self.settings.read_timeout)
-            finished = perf_counter_ns()
-            wait = finished - drain_from
-        if exchange.upstream is not None:  # the task was cancelled under way
+        if exchange.upstream is not None:  # the task was cancelled under way, or failed
             exchange.upstream.abort()
+            exchange.upstream = None
+        finished = exchange.observation.points.finished
+        drain_from = perf_counter_ns()
+        try:
+            if finished is None:
+                await connection.drained(self.settings.read_timeout)
+        except TimeoutError:
+            exchange.keep_alive = False
+            connection.reset()
+        finally:
+            if exchange.unframed and exchange.upstream_error is not None:
+                connection.reset()
+            at = perf_counter_ns()
+            self._record(exchange, finished or at, 0 if finished is not None else at - drain_from)
+
+    def _record(self, exchange: Exchange, finished: int, wait: int) -> None:
         self._load.end(exchange, finished)
-        verdict = exchange.verdict or CLIENT_CANCELLED
+        verdict = exchange.verdict or PROXY_ERROR
         try:
             m = exchange.observation.close(exchange.measurement, verdict, finished, tail_wait_ns=wait if wait > DRAIN_NOTICED_NS else 0)
             self._spool.append(Ended(m))
         except Exception:  # measuring never hurts traffic; what is lost is counted
             self._spool.unmeasured("measuring_failed", exchange.measurement.exchange_id)
 
-    def malformed(self, connection: Downstream, at: int) -> None:
-        """A request that is no HTTP/1.1 request: 400, nothing sent upstream, one rejected exchange."""
+    def malformed(self, connection: Downstream, at: int, *, http2: bool) -> None:
+        """A request that is no HTTP/1.1 request: 400, or HTTP/2's own refusal; nothing sent upstream, one rejected exchange."""
         self._spool.seen()
         wall_ns = time.time_ns() - (perf_counter_ns() - at)
-        status, raw = local_reply.build("bad_request", "the request is not valid HTTP/1.1", MALFORMED)
+        status: int | None
+        if http2:
+            status, raw = None, local_reply.http2_refusal()
+        else:
+            status, raw = local_reply.build("bad_request", "the request is not valid HTTP/1.1", MALFORMED)
         if connection.transport is not None:
             connection.transport.write(raw)
         m = Measurement(
@@ -316,7 +335,7 @@ class RequestWalk:
             http_status=status,
             outcome="rejected",
             side="downstream",
-            error_type="bad_request",
+            error_type="http2" if http2 else "bad_request",
             e2e=(perf_counter_ns() - at) / 1e9,
         )
         self._spool.append(Ended(m))
@@ -326,22 +345,6 @@ DRAIN_NOTICED_NS = 1_000_000
 """Below a millisecond the wait for the last byte is the event loop's own turn, not a slow application."""
 
 MALFORMED = Operation("unknown", "opaque", "opaque", streaming=False)
-
-
-def _refusal(error: StreamgaugeError) -> tuple[str | None, Verdict]:
-    if isinstance(error, ClientGone):
-        return None, CLIENT_CANCELLED
-    if isinstance(error, TargetNotAllowed):
-        return "target_not_allowed", ("rejected", "downstream", error.error_type)
-    if isinstance(error, BodyTooLarge):
-        return "body_too_large", ("rejected", "downstream", error.error_type)
-    if isinstance(error, ProxyCredentials):
-        return "proxy_credentials", ("proxy_error", "proxy", error.error_type)
-    if isinstance(error, UpstreamTimeout):
-        return "upstream_timeout", of_break(error.error_type, streaming=False)
-    if isinstance(error, UpstreamUnreachable):
-        return "upstream_unreachable", of_break(error.error_type, streaming=False)
-    return None, ("proxy_error", "proxy", error.error_type)
 
 
 def _started(m: Measurement) -> Started:

@@ -1,0 +1,54 @@
+"""What stands in the way of a request, as a verdict and as the reason of a local reply.
+
+Knows: which of our errors is whose doing. Must not know: connections, the wording of replies (``local_reply``).
+"""
+
+from __future__ import annotations
+
+from streamgauge.errors import ProxyCredentials, StreamgaugeError, TargetNotAllowed, UpstreamTimeout, UpstreamUnreachable
+from streamgauge.measure.outcome import CLIENT_CANCELLED, Verdict, of_break
+
+PROXY_ERROR: Verdict = ("proxy_error", "proxy", "proxy_error")
+"""Also of what was still open when draining ended."""
+
+BREAKS = {
+    "upstream_timeout": "kept silent too long",
+    "upstream_reset": "ended the connection before it answered",
+    "upstream_protocol": "answered with what is no HTTP/1.1 response",
+}
+"""How an upstream broke before its answer, by error type, as the end of a sentence."""
+
+
+class BodyTooLarge(StreamgaugeError):
+    """A request body is over ``max_request_bytes``."""
+
+    error_type = "body_too_large"
+
+
+class BadBody(StreamgaugeError):
+    """A request body's framing makes no sense."""
+
+    error_type = "bad_request"
+
+
+class ClientGone(StreamgaugeError):
+    """The application went away before its request was complete."""
+
+    error_type = "client_cancelled"
+
+
+def refusal(error: StreamgaugeError) -> tuple[str | None, Verdict]:
+    """(reason of the local reply or ``None`` where nobody is there to read one, verdict)."""
+    if isinstance(error, ClientGone):
+        return None, CLIENT_CANCELLED
+    if isinstance(error, TargetNotAllowed):
+        return "target_not_allowed", ("rejected", "downstream", error.error_type)
+    if isinstance(error, (BodyTooLarge, BadBody)):
+        return error.error_type, ("rejected", "downstream", error.error_type)
+    if isinstance(error, ProxyCredentials):
+        return "proxy_credentials", ("proxy_error", "proxy", error.error_type)
+    if isinstance(error, UpstreamTimeout):
+        return "upstream_timeout", of_break(error.error_type, streaming=False)
+    if isinstance(error, UpstreamUnreachable):
+        return "upstream_unreachable", of_break(error.error_type, streaming=False)
+    return "proxy_error", PROXY_ERROR

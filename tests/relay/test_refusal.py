@@ -1,0 +1,42 @@
+"""Each of our errors: whose doing it is, and what the application is told."""
+
+from __future__ import annotations
+
+import pytest
+
+from streamgauge.errors import (
+    ProxyCredentials,
+    StreamgaugeError,
+    TargetNotAllowed,
+    UpstreamReset,
+    UpstreamTimeout,
+    UpstreamTlsFailed,
+    UpstreamUnreachable,
+)
+from streamgauge.measure.outcome import Verdict
+from streamgauge.relay.local_reply import KINDS
+from streamgauge.relay.refusal import BREAKS, PROXY_ERROR, BadBody, BodyTooLarge, ClientGone, refusal
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "verdict"),
+    [
+        (ClientGone(), None, ("client_cancelled", "downstream", None)),
+        (TargetNotAllowed(), "target_not_allowed", ("rejected", "downstream", "target_not_allowed")),
+        (BodyTooLarge(), "body_too_large", ("rejected", "downstream", "body_too_large")),
+        (BadBody(), "bad_request", ("rejected", "downstream", "bad_request")),
+        (ProxyCredentials(), "proxy_credentials", ("proxy_error", "proxy", "proxy_credentials")),
+        (UpstreamTimeout(), "upstream_timeout", ("timeout", "upstream", "upstream_timeout")),
+        (UpstreamUnreachable(), "upstream_unreachable", ("upstream_error", "upstream", "connect_error")),
+        (UpstreamTlsFailed(), "upstream_unreachable", ("upstream_error", "upstream", "tls_error")),
+        (UpstreamReset(), "proxy_error", PROXY_ERROR),
+        (StreamgaugeError(), "proxy_error", PROXY_ERROR),
+    ],
+)
+def test_an_error_has_a_verdict_and_a_reason(error: StreamgaugeError, reason: str | None, verdict: Verdict) -> None:
+    assert refusal(error) == (reason, verdict)
+    assert reason is None or reason in KINDS
+
+
+def test_every_way_in_which_an_upstream_breaks_before_its_answer_has_a_reply() -> None:
+    assert set(BREAKS) <= set(KINDS)

@@ -1,0 +1,176 @@
+"""A worker's life: it serves on inherited sockets, says how it is, and ends in order."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from streamgauge.records import SpoolRecord, WorkerStatus
+from tests.relay.messages import TARGETS, Request
+from tests.relay.scene import ANSWER, ASK, CHUNKED, FIRST
+from tests.relay.wire import RawUpstream, Relay, until
+from tests.spool.made import read_all, spools
+
+
+@pytest.fixture
+def upstream() -> Iterator[RawUpstream]:
+    made = RawUpstream()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def relay(tmp_path: Path, upstream: RawUpstream) -> Iterator[Relay]:
+    with Relay(tmp_path, f"http://127.0.0.1:{upstream.port}", drain_seconds=0.4) as made:
+        yield made
+
+
+def records(relay: Relay) -> list[SpoolRecord]:
+    found = []
+    for spool in spools(relay.directory):
+        found += read_all(spool)
+        spool.close()
+    return found
+
+
+def statuses(relay: Relay) -> list[WorkerStatus]:
+    return [record for record in records(relay) if isinstance(record, WorkerStatus)]
+
+
+def told_to_stop(relay: Relay) -> None:
+    """SIGTERM was sent and has been seen."""
+    relay.process.terminate()
+    until(lambda: any(status.reason == "draining" for status in statuses(relay)), "the worker to drain")
+
+
+def test_it_says_once_a_second_how_it_is(relay: Relay, upstream: RawUpstream) -> None:
+    upstream.will("wait for the end")
+    relay.call().send(ASK.sent(relay.host))
+    upstream.received()
+    until(lambda: any(status.in_flight for status in statuses(relay)), "a status with an open exchange")
+    first = statuses(relay)[0]
+    assert (first.worker_id, first.ready, first.reason, first.in_flight) == ("w0", True, None, 0)
+    assert all(0 <= status.loop_lag < 1 for status in statuses(relay))
+    relay.forget_callers()
+    assert relay.stop() == 0
+    assert [(status.ready, status.reason) for status in statuses(relay)][-1] == (False, "draining")
+
+
+def test_open_streams_end_before_it_does(relay: Relay, upstream: RawUpstream) -> None:
+    go_on = threading.Event()
+    upstream.will(CHUNKED + FIRST, go_on, FIRST + b"0\r\n\r\n")
+    caller = relay.call()
+    caller.send(ASK.sent(relay.host))
+    upstream.received()
+    caller.read(len(CHUNKED + FIRST))
+    told_to_stop(relay)
+    go_on.set()
+    assert caller.read_to_end() == (FIRST + b"0\r\n\r\n", False)
+    assert relay.stop() == 0
+    assert [m.outcome for m in relay.measured()] == ["completed"]
+
+
+def test_a_request_that_is_still_arriving_is_served(relay: Relay, upstream: RawUpstream) -> None:
+    caller = relay.call()
+    raw = ASK.sent(relay.host)
+    caller.send(raw[:-1])
+    until(lambda: relay.seen() == 1, "the request's head to be read")
+    told_to_stop(relay)
+    upstream.will(ANSWER.raw)
+    caller.send(raw[-1:])
+    upstream.received()
+    assert caller.read_to_end() == (ANSWER.raw, False)
+    assert relay.stop() == 0
+    assert [m.outcome for m in relay.measured()] == ["completed"]
+
+
+def test_idle_connections_are_closed_at_once(relay: Relay, upstream: RawUpstream) -> None:
+    caller = relay.call()
+    upstream.will(ANSWER.raw)
+    caller.send(ASK.sent(relay.host))
+    upstream.received()
+    caller.read(len(ANSWER.raw))
+    never_used = relay.call()
+    before = time.monotonic()
+    assert relay.stop() == 0
+    assert time.monotonic() - before < 0.4
+    assert caller.read_to_end() == never_used.read_to_end() == (b"", False)
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_what_is_still_open_at_the_end_of_draining_is_cut_off_and_measured(tmp_path: Path, upstream: RawUpstream, fast: bool) -> None:
+    with Relay(tmp_path, f"http://127.0.0.1:{upstream.port}", drain_seconds=0.2, fast_path=fast) as relay:
+        upstream.will(CHUNKED + FIRST, "wait for the end")
+        streaming, silent, uploading = relay.call(), relay.call(), relay.call()
+        streaming.send(ASK.sent(relay.host))
+        upstream.received()
+        streaming.read_head()
+        upstream.will("wait for the end")
+        silent.send(ASK.sent(relay.host))
+        upstream.received()
+        uploading.send(ASK.sent(relay.host)[:-1])
+        until(lambda: relay.seen() == 3, "three exchanges")
+        assert relay.stop() == 0
+        assert not streaming.read_to_end()[0].endswith(b"0\r\n\r\n")
+        assert silent.read_to_end()[0] == b""
+        measured = relay.measured()
+        assert [(m.outcome, m.side) for m in measured] == [("proxy_error", "proxy")] * 3
+        assert all(connection.ended.wait(5) for connection in upstream.connections)
+        assert relay.log.read_text() == ""
+
+
+def test_a_slow_reader_does_not_hold_up_the_end(relay: Relay, upstream: RawUpstream) -> None:
+    upstream.will(b"HTTP/1.1 200 OK\r\ncontent-length: 50000000\r\n\r\n", bytes(50_000_000))
+    caller = relay.call(receive_buffer=65_536)
+    caller.send(ASK.sent(relay.host))
+    upstream.received()
+    caller.read_head()
+    before = time.monotonic()
+    assert relay.stop() == 0
+    assert time.monotonic() - before < 3.0
+    assert [m.outcome for m in relay.measured()] == ["proxy_error"]
+
+
+def test_it_ends_when_its_parent_has_gone(relay: Relay) -> None:
+    assert relay.process.stdin is not None
+    until(lambda: statuses(relay), "the first status")
+    relay.process.stdin.close()
+    assert relay.process.wait(10) == 0
+
+
+def test_a_killed_worker_leaves_what_it_had_begun(relay: Relay, upstream: RawUpstream) -> None:
+    upstream.will(CHUNKED, "wait for the end")
+    caller = relay.call()
+    caller.send(Request(b"POST", TARGETS[0], (), b"{}").sent(relay.host))
+    upstream.received()
+    caller.read_head()
+    until(lambda: any(type(record).__name__ == "Started" for record in records(relay)), "the record of the beginning")
+    relay.process.kill()
+    relay.process.wait(10)
+    assert upstream.connections[-1].ended.wait(5)
+    assert (relay.seen(), relay.measured()) == (1, [])
+
+
+def test_small_segments_are_not_held_back_on_the_applications_side(relay: Relay, upstream: RawUpstream) -> None:
+    caller = relay.call()
+    gaps = []
+    for _ in range(5):
+        steps = [threading.Event() for _ in range(2)]
+        upstream.will(CHUNKED, steps[0], b"1\r\na\r\n", steps[1], b"1\r\nb\r\n0\r\n\r\n")
+        caller.send(ASK.sent(relay.host))
+        upstream.received()
+        caller.read(len(CHUNKED))
+        before = time.perf_counter()
+        steps[0].set()
+        caller.read(6)
+        steps[1].set()
+        caller.read(11)
+        gaps.append(time.perf_counter() - before)
+    # Nagle's algorithm with a delayed acknowledgement would cost 40 ms.
+    assert min(gaps) < 0.02
+    assert caller.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
