@@ -226,16 +226,20 @@ def invoke_claude(deltas: int = 3) -> Stream:
 
 
 def invoke_nova(deltas: int = 3) -> Stream:
-    """Nova on InvokeModelWithResponseStream: a contentBlockStop behind every delta."""
+    """Nova on InvokeModelWithResponseStream: reasoning in both spellings, text, a tool call; a contentBlockStop behind every delta."""
     chunks = [chunk({"messageStart": {"role": "assistant"}})]
+    for thought in ({"reasoningText": {"text": "Let me"}}, {"text": " see"}, {"reasoningText": {"signature": "c2lnbmVk"}}):
+        chunks.append(chunk({"contentBlockDelta": {"delta": {"reasoningContent": thought}, "contentBlockIndex": 0}}))
+        chunks.append(chunk({"contentBlockStop": {"contentBlockIndex": 0}}))
     for n in range(deltas):
         chunks.append(chunk({"contentBlockDelta": {"delta": {"text": f" word {n}"}, "contentBlockIndex": n}}))
         chunks.append(chunk({"contentBlockStop": {"contentBlockIndex": n}}))
     chunks.append(chunk({"contentBlockStart": {"start": {"toolUse": {"name": "find", "toolUseId": "t1"}}, "contentBlockIndex": deltas}}))
+    chunks.append(chunk({"contentBlockDelta": {"delta": {"toolUse": {"input": '{"a":1}'}}, "contentBlockIndex": deltas}}))
     chunks.append(chunk({"messageStop": {"stopReason": "end_turn"}}))
     usage = {"inputTokens": 4, "outputTokens": 30, "cacheReadInputTokenCount": 1000, "cacheWriteInputTokenCount": 100}
     chunks.append(chunk({"metadata": {"usage": usage, "metrics": {}, "trace": {}}, "amazon-bedrock-invocationMetrics": METRICS}))
-    outputs = {"visible": deltas, "tool": 1}
+    outputs = {"reasoning": 2, "visible": deltas, "tool": 2}
     return Stream(INVOKE_STREAM, EVENT_STREAM, chunks, outputs, Usage(1104, 30, 1000, 100), "end_turn", len(chunks) - 2)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from streamgauge.dialects.invoke_model import InvokeModel, InvokeModelStream
-from streamgauge.records import VISIBLE, Fault, Finished, Served, Usage, UsageReported
+from streamgauge.records import REASONING, TOOL, VISIBLE, Fault, Finished, Served, Usage, UsageReported
 from tests.dialects import shapes
 from tests.dialects.watch import Said, count_outputs, final_usage, trace
 from tests.framing import encode
@@ -49,6 +49,21 @@ def test_an_error_event_of_claude_is_a_fault_and_no_cut_besides() -> None:
 def test_generated_text_of_other_families_is_seen(family: str, text: dict[str, Any], end: dict[str, Any]) -> None:
     assert said_of(text, text, end | METERED) == [*VISIBLE, *VISIBLE, Finished("stop"), shapes.SECOND_USAGE, SERVED]
     assert said_of(text, text) == [*VISIBLE, *VISIBLE, CUT]
+
+
+@pytest.mark.parametrize(
+    ("first", "said"),
+    [
+        ({"messageStart": {"role": "assistant"}}, []),
+        ({"contentBlockStart": {"start": {"toolUse": {"name": "find"}}, "contentBlockIndex": 0}}, [*TOOL]),
+        ({"contentBlockDelta": {"delta": {"reasoningContent": {"reasoningText": {"text": "a"}}}}}, [*REASONING]),
+        ({"contentBlockStop": {"contentBlockIndex": 0}}, []),
+    ],
+)
+def test_nova_is_known_by_whichever_of_its_events_comes_first(first: dict[str, Any], said: Said) -> None:
+    text = {"contentBlockDelta": {"delta": {"text": "a"}, "contentBlockIndex": 1}}
+    assert said_of(first, text, {"messageStop": {"stopReason": "end_turn"}}) == [*said, *VISIBLE, Finished("end_turn")]
+    assert said_of({"messageStop": {"stopReason": "guardrail_intervened"}}) == [Finished("guardrail_intervened")]
 
 
 def test_a_blocked_input_of_titan_ends_without_metrics() -> None:

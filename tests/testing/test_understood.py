@@ -42,7 +42,7 @@ _OPENAI = ("input_tokens", "output_tokens", "cache_read_tokens")
 STREAMS = {
     "converse": Case("/model/m/converse-stream", "converse_stream", {}),
     "claude": Case("/model/anthropic.claude/invoke-with-response-stream", "invoke_stream", {}),
-    "nova": Case("/model/amazon.nova/invoke-with-response-stream", "invoke_stream", {}, reasoning=False, tool=False),
+    "nova": Case("/model/amazon.nova/invoke-with-response-stream", "invoke_stream", {}),
     "openai": Case("/openai/v1/chat/completions", "openai_chat", _ASKS, _OPENAI),
     "anthropic": Case("/anthropic/v1/messages", "anthropic", {"stream": True}),
     "vllm": Case("/endpoints/e/invocations-response-stream", "sagemaker_stream", _ASKS, _OPENAI),

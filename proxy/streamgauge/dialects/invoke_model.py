@@ -41,7 +41,10 @@ class _Family(msgspec.Struct):
 
     type: str | None = None
     messageStart: dict[str, Any] | None = None  # noqa: N815 - the provider's spelling
+    contentBlockStart: dict[str, Any] | None = None  # noqa: N815
     contentBlockDelta: dict[str, Any] | None = None  # noqa: N815
+    contentBlockStop: dict[str, Any] | None = None  # noqa: N815
+    messageStop: dict[str, Any] | None = None  # noqa: N815
     stopReason: str | None = None  # noqa: N815
 
 
@@ -61,6 +64,8 @@ _claude_message = msgspec.json.Decoder(ClaudeMessage)
 _account = msgspec.json.Decoder(Account)
 
 _CLAUDE_BEGINS = ("message_start", "content_block_start", "content_block_delta", "ping", "error")
+
+_NOVA_BEGINS = ("messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop")
 
 
 class _Reader(Protocol):
@@ -92,7 +97,7 @@ def _reader(payload: bytes) -> _Reader:
     make: Callable[[], _Reader] = GeneratedTextStream
     if family is not None and family.type in _CLAUDE_BEGINS:
         make = ClaudeStream
-    elif family is not None and (family.messageStart is not None or family.contentBlockDelta is not None):
+    elif family is not None and any(getattr(family, key) is not None for key in _NOVA_BEGINS):
         make = _NovaStream
     return make()
 

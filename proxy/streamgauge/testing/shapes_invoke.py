@@ -89,6 +89,14 @@ def _nova_events(script: Script) -> Iterator[Event]:
     for index, (delta, kind) in enumerate(_nova_deltas(script)):
         yield Event({"contentBlockDelta": {"contentBlockIndex": index, "delta": delta}}, kind)
         yield Event({"contentBlockStop": {"contentBlockIndex": index}}, "block")
+    if script.tool:
+        index = len(tuple(_nova_deltas(script)))
+        yield Event(
+            {"contentBlockStart": {"contentBlockIndex": index, "start": {"toolUse": {"name": script.tool[0], "toolUseId": "t"}}}}, "tool"
+        )
+        for piece in script.arguments():
+            yield Event({"contentBlockDelta": {"contentBlockIndex": index, "delta": {"toolUse": {"input": piece}}}}, "tool")
+        yield Event({"contentBlockStop": {"contentBlockIndex": index}}, "block")
     yield Event({"messageStop": {"stopReason": script.stop_reason}}, "end")
     if script.usage_reported:
         yield Event({"metadata": {"metrics": {}, "trace": {}, "usage": _nova_usage(script)}}, "metadata")

@@ -6,6 +6,8 @@ Must not know: framing.
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from streamgauge.dialects.meaning.counts import Count, Milliseconds, Name, Word, seconds, usage_besides_cache
@@ -15,16 +17,25 @@ _NOTHING: tuple[StreamEvent, ...] = ()
 
 
 class ToolUse(msgspec.Struct):
-    """A tool call: its name at the block's start, fragments of its argument in the deltas."""
+    """A tool call: its name at the block's start, its argument in the deltas, in fragments of JSON or as one object."""
 
     name: str | None = None
-    input: str | None = None
+    input: str | dict[str, Any] | None = None
+
+
+class ReasoningText(msgspec.Struct):
+    """Reasoning as a content block writes it."""
+
+    text: str | None = None
 
 
 class ReasoningContent(msgspec.Struct):
-    """Reasoning in clear or encrypted. Its ``signature`` is no generated text and is not read."""
+    """Reasoning in clear or encrypted; in clear it stands here on ConverseStream, and one deeper, as in a whole message, in Nova's own
+    stream. Its ``signature`` is no generated text and is not read.
+    """
 
     text: str | None = None
+    reasoningText: ReasoningText | None = None  # noqa: N815
     redactedContent: str | None = None  # noqa: N815 - the provider's spelling
 
 
@@ -69,8 +80,12 @@ def delta_output(event: DeltaEvent) -> tuple[StreamEvent, ...]:
         return VISIBLE
     if delta.toolUse is not None:
         return TOOL if delta.toolUse.input else _NOTHING
-    reasoning = delta.reasoningContent
-    return REASONING if reasoning is not None and (reasoning.text or reasoning.redactedContent) else _NOTHING
+    return REASONING if delta.reasoningContent is not None and _reasons(delta.reasoningContent) else _NOTHING
+
+
+def _reasons(reasoning: ReasoningContent) -> bool:
+    nested = reasoning.reasoningText
+    return bool(reasoning.text or reasoning.redactedContent or (nested is not None and nested.text))
 
 
 def start_output(event: StartEvent) -> tuple[StreamEvent, ...]:
