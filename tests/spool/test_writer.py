@@ -84,6 +84,26 @@ def test_beyond_its_bytes_exchanges_are_counted_those_begun_are_finished_and_roo
     assert seen == len(before) + 1 + 3
 
 
+def test_a_limit_that_one_segment_reaches_is_no_dead_end(tmp_path: Path) -> None:
+    writer = SpoolWriter(tmp_path, SpoolSettings(max_bytes=2048, batch_seconds=0.001), "w0")
+    assert writer.path is not None
+    reader = WorkerSpool(writer.path)
+    while not writer._full:
+        exchange(writer, "early")
+        until(lambda: writer.backlog_bytes == 0)
+
+    def read_by_a_recorder() -> bool:
+        read_all(reader, final=False)
+        reader.delete_before(reader.segment)
+        return not writer._full
+
+    until(read_by_a_recorder)
+    reader.close()
+    exchange(writer, "again")
+    records, _, unmeasured = finish(writer)
+    assert (ids(records), unmeasured) == (["again"], {})
+
+
 def test_a_backlog_is_bounded_and_what_it_does_not_take_is_counted(tmp_path: Path) -> None:
     writer = SpoolWriter(tmp_path, SpoolSettings(max_backlog_bytes=5000, batch_seconds=30.0), "w0")
     for index in range(100):

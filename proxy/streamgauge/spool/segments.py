@@ -71,6 +71,11 @@ class Segments:
                 continue  # the recorder has just deleted it
         return total
 
+    def go_on_in_another(self) -> None:
+        """Have the recorder done with the present file once it has read it, however short it is. Raises ``OSError``."""
+        if self._size:
+            self._open_next()
+
     def close(self) -> None:
         """Close the files and let go of the lock: from now on the worker counts as dead."""
         if self._file >= 0:
@@ -81,6 +86,9 @@ class Segments:
     def _make_room(self, size: int) -> None:
         if self._file >= 0 and (self._size == 0 or self._size + size <= self._segment_bytes):
             return
+        self._open_next()
+
+    def _open_next(self) -> None:
         path = segment_path(self.path, self._number + 1)
         file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         if self._file >= 0:

@@ -224,6 +224,9 @@ class SpoolWriter:
             self._checked_at = now
             with suppress(OSError):  # no descriptor left, say: the estimate stands, asked again in a second
                 self._on_disk = self._segments.bytes_on_disk()
+                if self._on_disk >= limit:
+                    # The recorder deletes only what has a successor, and while nothing is taken no record would begin one.
+                    self._segments.go_on_in_another()
         self._full = self._on_disk >= limit
 
     def _try_open(self) -> Segments | None:
