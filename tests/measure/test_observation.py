@@ -244,13 +244,19 @@ def test_what_was_asked_for_stands_where_the_answer_is_silent() -> None:
     assert (m.service_tier, m.latency_mode) == ("flex", "optimized")
 
 
-def test_reasons_and_faults_are_cut_and_the_first_fault_stands() -> None:
-    events = [(Finished("r" * 1_000), Fault("first" + "f" * 1_000)), (Finished(None), Fault("second"))]
+@pytest.mark.parametrize("text", ["because it was asked how high the river is", "r" * 1_000, "<b>", ""])
+def test_free_text_where_a_word_belongs_is_not_kept(text: str) -> None:
+    m = ended(fed(observe([(Served(service_tier=text, latency_mode=text), Finished(text))]), 300), 400)
+    assert {m.finish_reason, m.service_tier, m.latency_mode} == {"_OTHER" if text else None}
+
+
+def test_faults_are_cut_and_the_first_one_stands() -> None:
+    events = [(Finished("stop"), Fault("first" + "f" * 1_000)), (Finished(None), Fault("second"))]
     observation = fed(observe(events, at_close=(Fault("stream_truncated"), *VISIBLE)), 300, 400)
     fault = observation.end_of_body()
     assert fault is not None
     assert (fault[:5], len(fault)) == ("first", MAX_NAME)
-    assert len(ended(observation, 500).finish_reason or "") == MAX_NAME
+    assert ended(observation, 500).finish_reason == "stop"
 
 
 def test_a_fault_found_at_the_end_is_told() -> None:

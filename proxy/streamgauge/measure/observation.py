@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from streamgauge.dialects.meaning.counts import plain_word
 from streamgauge.errors import Undecodable
 from streamgauge.measure.gaps import Gaps
 from streamgauge.measure.outcome import Verdict
@@ -204,7 +205,7 @@ class Observation:
                 self._tally = Tally()
             self._tally.add(event)
         elif isinstance(event, Finished):
-            self._finish_reason = _short(event.reason) or self._finish_reason
+            self._finish_reason = plain_word(event.reason) or self._finish_reason
         elif isinstance(event, Served):
             self._served = _merge_served(self._served, event)
         elif isinstance(event, Fault):
@@ -290,8 +291,8 @@ class Observation:
         if served is None:
             return
         m.response_model = _short(served.response_model)
-        m.service_tier = _short(served.service_tier) or m.service_tier
-        m.latency_mode = _short(served.latency_mode) or m.latency_mode
+        m.service_tier = plain_word(served.service_tier) or m.service_tier
+        m.latency_mode = plain_word(served.latency_mode) or m.latency_mode
         m.provider_latency = served.provider_latency
         m.provider_ttft = served.provider_ttft
 

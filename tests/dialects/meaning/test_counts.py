@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamgauge.dialects.meaning.counts import MAX_COUNT, error_code, exception_name, head_facts, seconds, usage_besides_cache
+from streamgauge.dialects.meaning.counts import MAX_COUNT, error_code, exception_name, head_facts, plain_word, seconds, usage_besides_cache
 from streamgauge.records import Served, StreamEvent, Usage, UsageReported
 
 TOKENS = "x-amzn-bedrock-{}-token-count"
@@ -91,3 +91,18 @@ def test_odd_numbers_are_no_counts(text: str) -> None:
 
 def test_the_longest_number_that_is_read_is_below_the_limit() -> None:
     assert int("9" * 14) < MAX_COUNT
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("end_turn", "end_turn"),
+        ("CONTENT-FILTERED.2", "CONTENT-FILTERED.2"),
+        ("of course", "_OTHER"),
+        ("x" * 65, "_OTHER"),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_a_word_is_kept_and_free_text_is_not(text: str | None, word: str | None) -> None:
+    assert plain_word(text) == word

@@ -108,3 +108,15 @@ def test_what_no_provider_would_take_is_not_kept(body: dict[str, Any]) -> None:
 @given(st.binary(max_size=200), st.dictionaries(st.text(max_size=5), st.text(max_size=5)))
 def test_no_request_raises(body: bytes, headers: dict[str, str]) -> None:
     read_request(shapes.OPENAI_CHAT, body, headers)
+
+
+@pytest.mark.parametrize("text", ["how high is the river?", "a\nb", "x" * 3_000])
+def test_free_text_where_a_name_belongs_is_not_kept(text: str) -> None:
+    body = {"service_tier": text, "performanceConfig": {"latency": text}, "guardrailConfig": {"guardrailIdentifier": text}}
+    facts = facts_of(shapes.CONVERSE, body)
+    assert (facts.guardrail, facts.service_tier, facts.latency_mode) == (None, "_OTHER", "_OTHER")
+
+
+def test_a_model_s_name_is_one_line() -> None:
+    assert facts_of(shapes.OPENAI_CHAT, {"model": "made\nup"}).model is None
+    assert facts_of(shapes.OPENAI_CHAT, {"model": "made-up/Name 3"}).model == "made-up/Name 3"

@@ -19,7 +19,7 @@ MAX_COUNT = 2**48
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_COUNT)]
 Word = Annotated[str, msgspec.Meta(max_length=256)]
-"""A stop reason, a tier: short words, written into each row as the provider spells them."""
+"""A stop reason, a tier: short words as the provider spells them; what is kept of them is a ``plain_word``."""
 Name = Annotated[str, msgspec.Meta(max_length=2048)]
 """A model's name or ARN; AWS allows 2,048 characters."""
 Milliseconds = Annotated[float, msgspec.Meta(ge=0, le=MAX_COUNT)]
@@ -28,6 +28,14 @@ _CODE = re.compile(r"[A-Za-z0-9_]{1,64}")
 _WORD = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 OTHER = "_OTHER"
 """The error type of a code that is no code; the spelling is OpenTelemetry's for values outside the known ones."""
+
+
+def plain_word(text: str | None) -> str | None:
+    """Return a stop reason, tier or the like as it is spelled, ``_OTHER`` where free text stands in its place, ``None`` for nothing.
+
+    Such words are kept in records, and come from strangers who may write anything there.
+    """
+    return (text if _WORD.fullmatch(text) else OTHER) if text else None
 
 
 def error_code(*candidates: object) -> str:

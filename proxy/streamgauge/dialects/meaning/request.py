@@ -6,13 +6,14 @@ and SageMaker containers. Prompts are stepped over, never decoded.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TypeVar
 
 import msgspec
 
 from streamgauge.dialects.base import NOT_JSON
-from streamgauge.dialects.meaning.counts import MAX_COUNT
+from streamgauge.dialects.meaning.counts import MAX_COUNT, plain_word
 from streamgauge.records import Operation, RequestFacts
 
 T = TypeVar("T")
@@ -22,6 +23,10 @@ MAX_REQUEST = 1024 * 1024
 
 MAX_TEXT = 2048
 """AWS's limit for a model id, the longest text that is kept of a request."""
+
+
+_IDENTIFIER = re.compile(r"[A-Za-z0-9_.:/-]{1,2048}")
+"""A guardrail's id or ARN."""
 
 
 class _Budget(msgspec.Struct):
@@ -127,9 +132,9 @@ def read_request(operation: Operation, body: bytes, headers: Mapping[str, str]) 
         temperature=_first(request.temperature, request.sampling().temperature),
         reasoning_budget=request.budget(),
         tools=request.tool_count(),
-        guardrail=_text(guardrail),
-        service_tier=_text(tier),
-        latency_mode=_text(latency),
+        guardrail=guardrail if guardrail and _IDENTIFIER.fullmatch(guardrail) else None,
+        service_tier=plain_word(tier),
+        latency_mode=plain_word(latency),
     )
 
 
@@ -154,4 +159,4 @@ def _count(value: int | None) -> int | None:
 
 
 def _text(value: str | None) -> str | None:
-    return value if value and len(value) <= MAX_TEXT else None
+    return value if value and len(value) <= MAX_TEXT and value.isprintable() else None
