@@ -16,8 +16,8 @@ def count(ledger: Path) -> int:
         return opened.span()[0]
 
 
-def show(ledger: Path, *, by: str = "model,operation") -> None:
-    """Print the newest calls and the latency report by ``by``."""
+def show(ledger: Path, *, by: str = "model,operation", listed: int = LISTED, aim: str | None = None) -> None:
+    """Print the newest ``listed`` calls and the latency report by ``by``, with ``aim`` (``ttft=1s``) as its objective."""
     from datetime import UTC, datetime
 
     from streamgauge.cli.output import Screen, watched
@@ -32,7 +32,31 @@ def show(ledger: Path, *, by: str = "model,operation") -> None:
     with Ledger(ledger) as opened:
         everything = read(since=None, until=None, by=None, where=None, now=now)
         grouped = read(since=None, until=None, by=by, where=None, now=now)
-        screen.show(as_text(pages.exchanges_page(opened, everything, LISTED), screen.width, screen.chars))
+        if listed:
+            screen.show(as_text(pages.exchanges_page(opened, everything, listed), screen.width, screen.chars))
         width = screen.width or 100
-        page = pages.latency_page(opened, grouped, objective(None), plot=True, width=width, chars=screen.chars, watch=watched)
+        page = pages.latency_page(opened, grouped, objective(aim), plot=True, width=width, chars=screen.chars, watch=watched)
         screen.show(as_text(page, screen.width, screen.chars))
+
+
+def show_slowest(ledger: Path) -> str | None:
+    """Print the waterfall of the completed call that waited longest for its first token; its exchange id, or None where no call streamed."""
+    from datetime import UTC, datetime
+
+    from streamgauge.cli.output import Screen
+    from streamgauge.reports import pages
+    from streamgauge.reports.query import Ledger
+    from streamgauge.reports.selection import read
+    from streamgauge.reports.table import Line
+    from streamgauge.reports.waterfall import waterfall
+
+    screen = Screen()
+    streamed = read(since=None, until=None, by=None, where=["outcome=completed", "ttft>0"], now=datetime.now(UTC))
+    with Ledger(ledger) as opened:
+        slowest = max(opened.rows(streamed, ("ttft", "exchange_id")), key=lambda row: row.ttft, default=None)
+        if slowest is None:
+            return None
+        measurement, attempts = pages.find(opened, slowest.exchange_id)
+    screen.show([Line("", "blank"), Line("The call that waited longest for its first token", "title")])
+    screen.show(waterfall(measurement, attempts, screen.width or 100, screen.chars))
+    return measurement.exchange_id

@@ -23,6 +23,9 @@ from streamgauge.testing.received import SendLog
 from streamgauge.testing.server import ScriptFor
 from streamgauge.testing.upstream import ScriptedUpstream
 
+MODEL_NICE = 10
+"""A tenth of the weight of an ordinary process where both want the same core; all of it where nobody else does."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0 after a signal, 4 if the port, the log file or the model could not be opened."""
@@ -62,6 +65,8 @@ def _script_for(options: argparse.Namespace) -> Iterator[ScriptFor]:
     if options.profile == "model":
         from streamgauge.testing.real_model import serving_model
 
+        # A provider computes elsewhere; here it must not take the processor from what measures it, and from the callers.
+        os.nice(MODEL_NICE)
         with serving_model() as reply:
             yield lambda _: reply
     elif options.profile == "demo":
