@@ -6,7 +6,7 @@ The only module that knows all dialects; they do not know each other.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 
 from streamgauge.dialects.anthropic import Anthropic, AnthropicStream
 from streamgauge.dialects.base import Dialect, Events
@@ -51,10 +51,12 @@ def open_dialect(operation: Operation, status: int, content_type: str | None, he
         reader = partial(SageMakerStream, inner_type=_media_type(headers.get("x-amzn-sagemaker-content-type")))
     if reader is None:
         return Opaque(opening)
-    if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+    coding = headers.get("content-encoding")
+    if coding is not None and coding.strip().lower() not in ("", "identity"):
         return Opaque(opening, refused="content_encoding")
     return reader(opening)
 
 
+@lru_cache(maxsize=256)  # each provider spells its few in one way; strangers' cannot fill more than this
 def _media_type(value: str | None) -> str:
     return (value or "").partition(";")[0].strip().lower()

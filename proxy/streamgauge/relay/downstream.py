@@ -42,6 +42,9 @@ HTTP2_START = b"PRI * HTTP/2.0\r\n"
 LINGER_SECONDS = 2.0
 """How long an application may go on sending a request that we have refused, before it reads our reply."""
 
+SMALL_BODY = 32_768
+"""Half of what makes aiohttp pause the connection until the body is read; nearly all requests are smaller."""
+
 RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 """SO_LINGER, on, for no time: the kernel resets instead of ending."""
 
@@ -246,6 +249,17 @@ class Downstream(RequestHandler):  # type: ignore[type-arg,unused-ignore]
         self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
         if self._keepalive_handle is None:
             self._keepalive_handle = self._loop.call_at(self._next_keepalive_close_time, self._process_keepalive)
+
+
+def body_at_hand(body: StreamReader) -> bytes | None:
+    """A request's body if all of it came with the head, as that of small requests does; ``None`` if it must be waited for."""
+    if not body.is_eof() or body.exception() is not None:
+        return None
+    pieces = getattr(body, "_buffer", None)
+    if pieces is None:  # aiohttp's one reader for all requests without a body
+        return b""
+    # aiohttp's own way to them does much that serves a reader who comes too early, or a connection that was paused for a large body.
+    return pieces.popleft() if len(pieces) == 1 and len(pieces[0]) <= SMALL_BODY else body.read_nowait(-1)
 
 
 class DownstreamServer(web.Server):

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from streamgauge.framing.http1 import ResponseHead
 
 
+RouteKey = tuple[str | None, str | None, str | None]
+"""(service, region, model or endpoint)."""
+
+
 class Writer(Protocol):
     """The part of a transport towards the application that an exchange uses."""
 
@@ -49,7 +53,8 @@ class Upstream(Protocol):
 class Exchange:
     """State of one exchange. ``done`` resolves once, when nothing more will come from the upstream or the application has gone.
 
-    ``unframed``: only the end of its connection tells the application that the answer is whole.
+    ``unframed``: only the end of its connection tells the application that the answer is whole. ``on_record``: its beginning was told to
+    the spool, or needs not be any more.
     """
 
     __slots__ = (
@@ -61,9 +66,11 @@ class Exchange:
         "last_read_at",
         "measurement",
         "observation",
+        "on_record",
         "operation",
         "replied",
         "resigned",
+        "route",
         "silence_told",
         "status",
         "transport",
@@ -96,6 +103,8 @@ class Exchange:
         self.resigned = False
         self.replied = False
         self.unframed = False
+        self.on_record = False
+        self.route: RouteKey = (None, None, None)
         self.status: int | None = None
         self.upstream: Upstream | None = None
         self.upstream_error: str | None = None

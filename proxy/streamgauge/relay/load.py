@@ -8,11 +8,8 @@ from streamgauge.measure.observation import STALL_NS
 from streamgauge.records import Stalled
 
 if TYPE_CHECKING:
-    from streamgauge.relay.exchange import Exchange
+    from streamgauge.relay.exchange import Exchange, RouteKey
     from streamgauge.spool import SpoolWriter
-
-RouteKey = tuple[str | None, str | None, str | None]
-"""(service, region, model or endpoint)."""
 
 COLD_NS = 300_000_000_000
 """A route unused for five minutes counts as cold: by then pools are empty and serverless endpoints have begun to scale in."""
@@ -31,8 +28,8 @@ class Load:
 
     def begin(self, exchange: Exchange, at: int) -> None:
         """Note the exchange and tell its measurement what else was under way on its route when it started."""
-        key = _key(exchange)
         m = exchange.measurement
+        key = exchange.route = (m.service, m.region, m.requested_model or m.endpoint_name)
         m.in_flight = self._in_flight.get(key, 0)
         m.cold = at - self._last_used.get(key, -COLD_NS) >= COLD_NS
         self._in_flight[key] = m.in_flight + 1
@@ -46,7 +43,7 @@ class Load:
         if exchange not in self.open:
             return
         self.open.discard(exchange)
-        key = _key(exchange)
+        key = exchange.route
         left = self._in_flight.get(key, 1) - 1
         if left > 0:
             self._in_flight[key] = left
@@ -73,8 +70,3 @@ class Load:
             if since is not None and at - since > STALL_NS and exchange.silence_told != since:
                 exchange.silence_told = since
                 spool.append(Stalled(exchange_id=exchange.measurement.exchange_id, silence=(at - since) / 1e9))
-
-
-def _key(exchange: Exchange) -> RouteKey:
-    m = exchange.measurement
-    return m.service, m.region, m.requested_model or m.endpoint_name

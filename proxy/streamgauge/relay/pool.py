@@ -34,11 +34,14 @@ class Pool:
         self._idle: dict[Key, list[UpstreamConnection]] = {}
         self._addresses: dict[tuple[str, int], tuple[int, list[str]]] = {}
         self._tls: ssl.SSLContext | None = None
+        self._age_ns = int(settings.upstream_age * 1e9)
 
     def take(self, key: Key, at: int) -> UpstreamConnection | None:
         """The connection used last, if one is idle and young enough."""
         idle = self._idle.get(key)
-        oldest = at - int(self._settings.upstream_age * 1e9)
+        if not idle:
+            return None
+        oldest = at - self._age_ns
         while idle:
             connection = idle.pop()
             if connection.closed:
@@ -50,7 +53,9 @@ class Pool:
 
     def give_back(self, connection: UpstreamConnection, at: int) -> None:
         """An exchange is over and its connection can serve another."""
-        idle = self._idle.setdefault(connection.key, [])
+        idle = self._idle.get(connection.key)
+        if idle is None:
+            idle = self._idle[connection.key] = []
         if len(idle) >= self._settings.upstream_idle_connections:
             connection.close()
             return

@@ -22,10 +22,12 @@ from streamgauge.dialects import read_request
 from streamgauge.errors import StreamgaugeError
 from streamgauge.measure.observation import Observation
 from streamgauge.measure.timing import Points
-from streamgauge.records import Ended, FirstOutput, Measurement, Operation, Started
+from streamgauge.records import Measurement, Operation
 from streamgauge.relay import identity, local_reply
+from streamgauge.relay.downstream import body_at_hand
 from streamgauge.relay.exchange import Exchange
 from streamgauge.relay.heads import forwarded, read_headers, request_head
+from streamgauge.relay.journal import Journal
 from streamgauge.relay.refusal import BREAKS, PROXY_ERROR, BadBody, BodyTooLarge, ClientGone, refusal
 from streamgauge.relay.request_signer import RequestSigner
 from streamgauge.relay.settings import RelaySettings
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from streamgauge.relay.load import Load
     from streamgauge.relay.pool import Pool
     from streamgauge.relay.slow import SlowPath
+    from streamgauge.relay.upstream import UpstreamConnection
     from streamgauge.routing import Routes
     from streamgauge.spool import SpoolWriter
     from streamgauge.targets import Targets
@@ -66,7 +69,7 @@ class RequestWalk:
         self._signer = signer
         self._pool = pool
         self._slow = slow
-        self._spool = spool
+        self._journal = Journal(spool, proxy_id, settings.site, asyncio.get_running_loop())
         self._load = load
         self._proxy_id = proxy_id
         self._loop = asyncio.get_running_loop()
@@ -75,7 +78,7 @@ class RequestWalk:
 
     async def walk(self, connection: Downstream, message: RawRequestMessage, body: StreamReader, head_at: int) -> bool:
         """Serve one request; whether the connection may serve another. Every request ends in one measurement or is counted."""
-        self._spool.seen()
+        self._journal.seen()
         self.under_way += 1
         # 1 route and identify; the wall clock is read once, all durations come from the monotonic one
         wall_ns = time.time_ns() - (perf_counter_ns() - head_at)
@@ -93,8 +96,15 @@ class RequestWalk:
         finally:
             # 6 always, also when the task is cancelled
             connection.exchange = None
+            if exchange.upstream is not None:  # the task was cancelled under way, or failed
+                exchange.upstream.abort()
+                exchange.upstream = None
             try:
-                await self._close(connection, exchange)
+                finished = exchange.observation.points.finished
+                if finished is not None:
+                    self._end(exchange, finished, 0)
+                else:
+                    await self._drain(connection, exchange)
             finally:
                 self.under_way -= 1
         return exchange.keep_alive and not message.should_close and not self.draining
@@ -135,7 +145,7 @@ class RequestWalk:
         observation = Observation(Points(head=head_at), streaming=operation.streaming)
         done = self._loop.create_future()
         http_1_0 = message.version < (1, 1)
-        return Exchange(done, connection.transport, operation, observation, measurement, self._first_output, http_1_0=http_1_0)
+        return Exchange(done, connection.transport, operation, observation, measurement, self._journal.first_output, http_1_0=http_1_0)
 
     async def _serve(
         self,
@@ -147,25 +157,40 @@ class RequestWalk:
         authorization: Authorization | None,
     ) -> None:
         target = self._targets.resolve(message.path, headers.get("host"), authorization, exchange.operation)
-        content = await self._read_body(connection, exchange, body, headers)
         points = exchange.observation.points
+        content = body_at_hand(body)
+        if content is not None:
+            points.body = perf_counter_ns()
+        else:
+            content = await self._read_body(connection, exchange, body, headers)
         self._describe(exchange, target, headers, content)
         # 2 admission: nothing refuses yet
         self._load.begin(exchange, points.head)
-        self._spool.append(_started(exchange.measurement))
+        self._journal.began(exchange)
         # 3 sign and send
         raw_headers = forwarded(message.raw_headers, headers, target.host_header)
         if self._signer.resigns(authorization, target):
             exchange.resigned = True
             exchange.measurement.signing = "resigned"
             raw_headers = await self._signer.sign(message.method, target, raw_headers, content)
+            if exchange.verdict is not None:  # the application went away while we signed
+                return
         else:
             exchange.measurement.signing = "passthrough"
-        if exchange.verdict is not None:  # the application went away while we signed
-            return
         points.issued = perf_counter_ns()
         if self.settings.fast_path:
-            await self._send(exchange, message, target, raw_headers, content)
+            key = (target.scheme, target.host, target.port)
+            upstream = self._pool.take(key, points.issued)
+            exchange.measurement.connection_reused = upstream is not None
+            if upstream is not None:
+                points.connected = points.issued
+            else:
+                upstream = await self._pool.connect(key)
+                points.connected = perf_counter_ns()
+                if exchange.verdict is not None:  # the application went away meanwhile
+                    upstream.close()
+                    return
+            self._send(upstream, exchange, message, target, raw_headers, content)
         else:
             await self._slow.send(exchange, message.method, target, raw_headers, content)
         # 4 and 5 happen in the callbacks of both sides
@@ -182,10 +207,6 @@ class RequestWalk:
         if "expect" in headers and headers["expect"].lower() == "100-continue" and not body.is_eof() and not exchange.http_1_0:
             exchange.continued = True
             exchange.transport.write(CONTINUE)
-        if body.is_eof():  # it came with the head, as small requests do: nothing to wait for
-            content = body.read_nowait(-1)
-            exchange.observation.points.body = perf_counter_ns()
-            return content
         parts: list[bytes] = []
         size = 0
         waits_from = perf_counter_ns()
@@ -227,35 +248,20 @@ class RequestWalk:
         m.request_bytes = len(content)
         m.streaming = exchange.observation.streaming = facts.streaming
 
-    async def _send(
-        self, exchange: Exchange, message: RawRequestMessage, target: Target, headers: list[tuple[bytes, bytes]], content: bytes
+    def _send(
+        self,
+        upstream: UpstreamConnection,
+        exchange: Exchange,
+        message: RawRequestMessage,
+        target: Target,
+        headers: list[tuple[bytes, bytes]],
+        content: bytes,
     ) -> None:
-        key = (target.scheme, target.host, target.port)
-        points = exchange.observation.points
-        assert points.issued is not None
-        upstream = self._pool.take(key, points.issued)
-        exchange.measurement.connection_reused = upstream is not None
-        if upstream is None:
-            upstream = await self._pool.connect(key)
-            points.connected = perf_counter_ns()
-            if exchange.verdict is not None:  # the application went away meanwhile
-                upstream.close()
-                return
-        else:
-            points.connected = points.issued
         if message.chunked:
             content = b"%x\r\n%b\r\n0\r\n\r\n" % (len(content), content) if content else b"0\r\n\r\n"
         head = request_head(message.method.encode("latin-1"), target.origin_path, headers)
         upstream.send(exchange, head, content, expects_body=message.method != "HEAD")
-        points.sent = perf_counter_ns()
-
-    def _first_output(self, exchange: Exchange) -> None:
-        points = exchange.observation.points
-        assert points.first_output is not None
-        assert points.issued is not None
-        ttft, upstream_ttft = (points.first_output - points.head) / 1e9, (points.first_output - points.issued) / 1e9
-        record = FirstOutput(exchange_id=exchange.measurement.exchange_id, ttft=ttft, upstream_ttft=upstream_ttft)
-        self._spool.append(record)
+        exchange.observation.points.sent = perf_counter_ns()
 
     def _refuse(self, connection: Downstream, exchange: Exchange, error: StreamgaugeError) -> None:
         """What stands in the way of a request, as a verdict and, if somebody is there to read it, a local reply."""
@@ -288,16 +294,11 @@ class RequestWalk:
         exchange.keep_alive = False  # as the reply says
         connection.transport.write(raw)
 
-    async def _close(self, connection: Downstream, exchange: Exchange) -> None:
+    async def _drain(self, connection: Downstream, exchange: Exchange) -> None:
         """Wait until the application has its last byte, then write the one measurement."""
-        if exchange.upstream is not None:  # the task was cancelled under way, or failed
-            exchange.upstream.abort()
-            exchange.upstream = None
-        finished = exchange.observation.points.finished
         drain_from = perf_counter_ns()
         try:
-            if finished is None:
-                await connection.drained(self.settings.read_timeout)
+            await connection.drained(self.settings.read_timeout)
         except TimeoutError:
             exchange.keep_alive = False
             connection.reset()
@@ -305,21 +306,14 @@ class RequestWalk:
             if exchange.unframed and exchange.upstream_error is not None:
                 connection.reset()
             at = perf_counter_ns()
-            self._record(exchange, finished or at, 0 if finished is not None else at - drain_from)
+            self._end(exchange, at, at - drain_from)
 
-    def _record(self, exchange: Exchange, finished: int, wait: int) -> None:
+    def _end(self, exchange: Exchange, finished: int, wait_ns: int) -> None:
         self._load.end(exchange, finished)
-        verdict = exchange.verdict or PROXY_ERROR
-        try:
-            m = exchange.observation.close(exchange.measurement, verdict, finished, tail_wait_ns=wait if wait > DRAIN_NOTICED_NS else 0)
-            self._spool.append(Ended(m))
-        except Exception:  # measuring never hurts traffic; what is lost is counted
-            self._spool.unmeasured("measuring_failed", exchange.measurement.exchange_id)
+        self._journal.ended(exchange, finished, wait_ns)
 
     def malformed(self, connection: Downstream, at: int, *, http2: bool) -> None:
         """A request that is no HTTP/1.1 request: 400, or HTTP/2's own refusal; nothing sent upstream, one rejected exchange."""
-        self._spool.seen()
-        wall_ns = time.time_ns() - (perf_counter_ns() - at)
         status: int | None
         if http2:
             status, raw = None, local_reply.http2_refusal()
@@ -327,46 +321,7 @@ class RequestWalk:
             status, raw = local_reply.build("bad_request", "the request is not valid HTTP/1.1", MALFORMED)
         if connection.transport is not None:
             connection.transport.write(raw)
-        m = Measurement(
-            exchange_id=identity.exchange_id(wall_ns),
-            started_at=identity.timestamp(wall_ns),
-            proxy_id=self._proxy_id,
-            site=self.settings.site,
-            http_status=status,
-            outcome="rejected",
-            side="downstream",
-            error_type="http2" if http2 else "bad_request",
-            e2e=(perf_counter_ns() - at) / 1e9,
-        )
-        self._spool.append(Ended(m))
+        self._journal.rejected(at, "http2" if http2 else "bad_request", status)
 
-
-DRAIN_NOTICED_NS = 1_000_000
-"""Below a millisecond the wait for the last byte is the event loop's own turn, not a slow application."""
 
 MALFORMED = Operation("unknown", "opaque", "opaque", streaming=False)
-
-
-def _started(m: Measurement) -> Started:
-    return Started(
-        exchange_id=m.exchange_id,
-        started_at=m.started_at,
-        proxy_id=m.proxy_id,
-        service=m.service,
-        operation=m.operation,
-        region=m.region,
-        upstream_host=m.upstream_host,
-        requested_model=m.requested_model,
-        endpoint_name=m.endpoint_name,
-        streaming=m.streaming,
-        max_tokens=m.max_tokens,
-        tenant=m.tenant,
-        team=m.team,
-        app=m.app,
-        tenant_source=m.tenant_source,
-        tenant_trust=m.tenant_trust,
-        workload_class=m.workload_class,
-        workload_source=m.workload_source,
-        request_bytes=m.request_bytes,
-        in_flight=m.in_flight,
-    )

@@ -163,11 +163,16 @@ class Account(msgspec.Struct):
     serviceTier: ServiceTier | None = None  # noqa: N815
 
 
+_UNSAID = Served()
+
+
 def account_events(account: Account) -> tuple[StreamEvent, ...]:
     """Usage and service facts, as far as they are given."""
     events: list[StreamEvent] = []
     if account.usage is not None:
         events.append(UsageReported(account.usage.usage()))
+    if account.metrics is None and account.trace is None and account.serviceTier is None and account.performanceConfig is None:
+        return tuple(events)
     router = account.trace.promptRouter if account.trace is not None else None
     served = Served(
         response_model=router.invokedModelId if router is not None else None,
@@ -175,6 +180,6 @@ def account_events(account: Account) -> tuple[StreamEvent, ...]:
         latency_mode=account.performanceConfig.latency if account.performanceConfig is not None else None,
         provider_latency=seconds(account.metrics.latencyMs) if account.metrics is not None else None,
     )
-    if served != Served():
+    if served != _UNSAID:
         events.append(served)
     return tuple(events)

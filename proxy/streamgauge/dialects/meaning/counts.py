@@ -76,7 +76,11 @@ def seconds(milliseconds: float | None) -> float | None:
     return None if milliseconds is None else milliseconds / 1000.0
 
 
-_BEDROCK = "x-amzn-bedrock-"
+_COUNTS = tuple(f"x-amzn-bedrock-{name}-token-count" for name in ("input", "output", "cache-read-input", "cache-write-input"))
+_TIER = "x-amzn-bedrock-service-tier"
+_MODE = "x-amzn-bedrock-performanceconfig-latency"
+_LATENCY = "x-amzn-bedrock-invocation-latency"
+_STATED = frozenset({*_COUNTS, _TIER, _MODE, _LATENCY})
 
 
 def head_facts(headers: Mapping[str, str]) -> tuple[StreamEvent, ...]:
@@ -84,19 +88,16 @@ def head_facts(headers: Mapping[str, str]) -> tuple[StreamEvent, ...]:
 
     ``headers`` has lower-case names. Values that are not what they should be are left out.
     """
-    # The common answer states nothing here: looking through a dozen names is cheaper than asking for seven.
-    if not any(name.startswith(_BEDROCK) for name in headers):
+    if _STATED.isdisjoint(headers):  # the common answer states nothing here
         return ()
     events: list[StreamEvent] = []
-    fresh, output, read, write = (
-        _number(headers.get(f"{_BEDROCK}{name}-token-count")) for name in ("input", "output", "cache-read-input", "cache-write-input")
-    )
+    fresh, output, read, write = (_number(headers.get(name)) for name in _COUNTS)
     if fresh is not None or output is not None:
         events.append(UsageReported(usage_besides_cache(fresh, output, read, write), preferred=False))
     served = Served(
-        service_tier=_word(headers.get(f"{_BEDROCK}service-tier")),
-        latency_mode=_word(headers.get(f"{_BEDROCK}performanceconfig-latency")),
-        provider_latency=seconds(_number(headers.get(f"{_BEDROCK}invocation-latency"))),
+        service_tier=_word(headers.get(_TIER)),
+        latency_mode=_word(headers.get(_MODE)),
+        provider_latency=seconds(_number(headers.get(_LATENCY))),
     )
     if served != Served():
         events.append(served)
