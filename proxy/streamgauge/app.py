@@ -27,6 +27,7 @@ from streamgauge.config import Config
 from streamgauge.errors import CouldNotRun
 from streamgauge.routing import shipped_table
 from streamgauge.sinks.ledger_read import default_ledger_path
+from streamgauge.spool import prepare_directory
 from streamgauge.targets import Targets
 
 BACKOFF_SECONDS = (0.1, 5.0)
@@ -37,6 +38,9 @@ STEADY_SECONDS = 10.0
 
 RECORDER_SECONDS = 20.0
 """What the recorder gets at the end to read the spools and commit: a full spool of 1 GiB takes longer and is read at the next start."""
+
+LOOK_SECONDS = 0.2
+"""How often the processes are looked at: what has died is noticed before a caller would, and a look costs microseconds."""
 
 LISTEN_BACKLOG = 4096
 
@@ -53,6 +57,7 @@ class Child:
     fds: Sequence[int]
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
+    """Monotonic seconds; 0 before the first start."""
     pause: float = BACKOFF_SECONDS[0]
     restart_at: float = 0.0
 
@@ -94,7 +99,9 @@ class Supervisor:
     proxy_id: str = field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}")
     addresses: list[str] = field(default_factory=list)
     admin_address: str = ""
-    _sockets: list[socket.socket] = field(default_factory=list)
+    _listeners: list[list[socket.socket]] = field(default_factory=list)
+    """One group for each worker, with one socket for each address."""
+    _admin: socket.socket | None = None
     _workers: list[Child] = field(default_factory=list)
     _recorder: Child | None = None
 
@@ -109,24 +116,46 @@ class Supervisor:
         return Path(self.config.spool_dir) if self.config.spool_dir else self.ledger.parent / f"{self.ledger.name}.spool"
 
     def open(self) -> None:
-        """Bind all sockets and start all processes. Raises ``CouldNotRun`` naming an address that is taken."""
+        """Bind all sockets and start all processes.
+
+        Raises ``UsageError`` for settings that cannot work, ``CouldNotRun`` naming an address that is taken or a directory that cannot be had;
+        then nothing is left behind.
+        """
         config = self.config
         Targets(config.targets, shipped_table())  # what cannot work is said here, before anything listens
         check_no_loop([_split(address) for address in (*config.listen, config.admin)], config.targets.upstreams)
-        self.spool_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        listeners = [[_bind(address) for address in config.listen]]
-        self.addresses = [_shown(sock) for sock in listeners[0]]
-        # Further workers get sockets of their own on the very same ports: the kernel spreads connections over them.
-        listeners += [[_bind(address) for address in self.addresses] for _ in range(config.workers - 1)]
-        admin = _bind(config.admin)
-        self.admin_address = _shown(admin)
+        if self.ledger.is_dir():
+            raise CouldNotRun(f"the ledger {self.ledger} is a directory: name a file in it")
+        prepare_directory(self.spool_dir)
+        try:
+            self._bind()
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _bind(self) -> None:
+        config = self.config
+        self._listeners = [[]]
+        for address in config.listen:
+            self._listeners[0].append(_bind(address))
+        self.addresses = [_shown(sock) for sock in self._listeners[0]]
+        for _ in range(config.workers - 1):
+            # Further workers get sockets of their own on the very same ports: the kernel spreads connections over them.
+            self._listeners.append([])
+            for address in self.addresses:
+                self._listeners[-1].append(_bind(address, shared=True))
+        self._admin = _bind(config.admin)
+        self.admin_address = _shown(self._admin)
+
+    def _start(self) -> None:
+        assert self._admin is not None
         # Proxy variables may point applications at us; the way to our own credentials must not lead through ourselves.
         for name in own_proxy_variables(os.environ, [_split(address) for address in (*self.addresses, self.admin_address)]):
             del os.environ[name]
-        self._sockets = [sock for group in listeners for sock in group] + [admin]
-        self._recorder = self._recorder_child(admin.fileno())
-        self._workers = [self._worker_child(index, [sock.fileno() for sock in group]) for index, group in enumerate(listeners)]
-        for child in (self._recorder, *self._workers):
+        self._recorder = self._recorder_child(self._admin.fileno())
+        self._workers = [self._worker_child(index, [sock.fileno() for sock in group]) for index, group in enumerate(self._listeners)]
+        for child in self._children():
             child.start()
 
     def _worker_child(self, index: int, fds: list[int]) -> Child:
@@ -160,14 +189,10 @@ class Supervisor:
 
         return Child("recorder", [sys.executable, "-m", "streamgauge.recorder.process"], settings, [admin_fd])
 
-    def run(self, until: Callable[[], bool] = lambda: False) -> None:
-        """Watch the processes until SIGTERM or SIGINT comes or ``until`` says so (asked several times a second)."""
-        told = _SignalPipe()
-        try:
-            while not told.wait(0.2) and not until():
-                self.tend()
-        finally:
-            told.close()
+    def run(self, told: StopSignals) -> None:
+        """Watch the processes until SIGTERM or SIGINT has come."""
+        while not told.wait(LOOK_SECONDS):
+            self.tend()
 
     def tend(self) -> None:
         """Start again what has died and whose wait is over."""
@@ -180,12 +205,22 @@ class Supervisor:
                 child.start()
 
     def stop(self) -> None:
-        """Workers first, which drain; then the recorder, which reads what they left; then the sockets."""
+        """The port first, so that who comes now is refused at once; then the workers, which drain; then the recorder, which reads what they left.
+
+        A recorder that is dead at that moment is started once more: the ledger is complete when the proxy has ended.
+        """
+        for group in self._listeners:
+            for sock in group:
+                sock.close()
         _end(self._workers, self.config.drain_seconds + 5.0)
         if self._recorder is not None:
+            self._recorder.died()
+            if self._recorder.process is None and self._recorder.started_at:
+                self._recorder.start()
             _end([self._recorder], RECORDER_SECONDS)
-        for sock in self._sockets:
-            sock.close()
+        self._recorder, self._workers = None, []
+        if self._admin is not None:
+            self._admin.close()
 
     def _children(self) -> list[Child]:
         return [*([self._recorder] if self._recorder else []), *self._workers]
@@ -195,8 +230,8 @@ class Supervisor:
         return {child.name: child.process.pid for child in self._children() if child.process is not None}
 
 
-class _SignalPipe:
-    """SIGTERM and SIGINT as something to wait for, without a thread."""
+class StopSignals:
+    """SIGTERM and SIGINT as something to wait for, without a thread. To be made, in the main thread, before anything is started."""
 
     def __init__(self) -> None:
         self._read, self._write = socket.socketpair()
@@ -208,7 +243,7 @@ class _SignalPipe:
         self._selector.register(self._read, selectors.EVENT_READ)
 
     def wait(self, seconds: float) -> bool:
-        """Whether a signal came within ``seconds``."""
+        """Whether a signal has come, or comes within ``seconds``."""
         if not self._selector.select(seconds):
             return False
         return bool(set(self._read.recv(64)) & {signal.SIGTERM, signal.SIGINT})
@@ -250,37 +285,34 @@ def _split(address: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _bind(address: str) -> socket.socket:
+def _bind(address: str, *, shared: bool = False) -> socket.socket:
+    """A listening socket. ``shared``: on a port that is ours already, for a further worker."""
     host, port = _split(address)
     try:
         family, kind, _, _, name = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        sock = socket.socket(family, kind)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if port:
+        if port and not shared:
             _refuse_taken(name, family)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        sock.bind(name)
-        sock.listen(LISTEN_BACKLOG)
+        sock = socket.socket(family, kind)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            sock.bind(name)
+            sock.listen(LISTEN_BACKLOG)
+        except OSError:
+            sock.close()
+            raise
     except OSError as error:
         raise CouldNotRun(f"cannot listen on {address} ({error.strerror}): is another proxy running? Choose another address") from error
     return sock
 
 
-_ours: set[tuple[str, int]] = set()
-
-
 def _refuse_taken(name: Any, family: int) -> None:
-    """SO_REUSEPORT would let a second proxy share the first one's port without a word; only our own further workers may."""
-    key = (str(name[0]), int(name[1]))
-    if key in _ours:
-        return
+    """SO_REUSEPORT would let a second proxy, or our own admin interface, share the port without a word."""
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(name)
-    _ours.add(key)
 
 
 def _shown(sock: socket.socket) -> str:
     host, port = sock.getsockname()[:2]
-    _ours.add((host, port))
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -29,18 +29,20 @@ def serve(
 
     Example: streamgauge serve --listen 127.0.0.1:8787
     """
-    from streamgauge.app import Supervisor
+    from streamgauge.app import StopSignals, Supervisor
     from streamgauge.config import load
 
     settings = load(config, overrides(listen, admin, upstream, ledger, workers, signing, region))
     log_to_stderr(settings.log_level)
     proxy = Supervisor(settings)
-    proxy.open()
-    sys.stdout.write(banner(proxy.addresses[0], proxy.admin_address, proxy.ledger))
-    sys.stdout.flush()
+    told = StopSignals()
     try:
-        proxy.run()
+        proxy.open()
+        sys.stdout.write(banner(proxy.addresses[0], proxy.admin_address, proxy.ledger))
+        sys.stdout.flush()
+        proxy.run(told)
     finally:
+        told.close()  # whoever asks a second time does not want to wait
         proxy.stop()
 
 
