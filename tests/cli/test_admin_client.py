@@ -13,7 +13,11 @@ import pytest
 from streamgauge.cli.admin_client import AdminClient
 from streamgauge.errors import CouldNotRun
 
-ANSWERS = {"/api/v1/summary": (200, b'{"seen":3}'), "/api/v1/exchanges?limit=2": (400, b'{"error":"no ledger"}')}
+ANSWERS = {
+    "/readyz": (200, b'{"status":"ready"}'),
+    "/api/v1/summary": (200, b'{"seen":3}'),
+    "/api/v1/exchanges?limit=2": (400, b'{"error":"no ledger"}'),
+}
 
 
 class _Admin(BaseHTTPRequestHandler):
@@ -38,8 +42,21 @@ def address() -> Iterator[str]:
         thread.join()
 
 
+@pytest.fixture
+def nobody() -> str:
+    """An address where nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{free.getsockname()[1]}"
+
+
 def test_an_answer_is_plain_data(address: str) -> None:
     assert AdminClient(address).summary() == {"seen": 3}
+
+
+def test_a_proxy_is_ready_when_it_says_so_and_not_before_it_is_there(address: str, nobody: str) -> None:
+    assert AdminClient(address).ready()
+    assert not AdminClient(nobody).ready()
 
 
 def test_a_refusal_names_address_status_and_path(address: str) -> None:
@@ -47,9 +64,6 @@ def test_a_refusal_names_address_status_and_path(address: str) -> None:
         AdminClient(address).newest(2)
 
 
-def test_a_proxy_that_is_not_there_is_named() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    with pytest.raises(CouldNotRun, match=f"{address} does not answer"):
-        AdminClient(address).summary()
+def test_a_proxy_that_is_not_there_is_named(nobody: str) -> None:
+    with pytest.raises(CouldNotRun, match=f"{nobody} does not answer"):
+        AdminClient(nobody).summary()

@@ -25,7 +25,6 @@ TESTED_ELSEWHERE = {
     "errors.py": "declarations only; each error is asserted where it is raised",
     "app.py": "held end to end by real SDKs in tests/e2e; tests of its own are still to be written",
     "cli/serve.py": "held end to end by real SDKs in tests/e2e; tests of its own are still to be written",
-    "relay/request_signer.py": "held end to end by real SDKs in tests/e2e; tests of its own are still to be written",
     "relay/settings.py": "declarations only; tests/test_config.py reads every one of them",
 }
 """Modules without a test file of their name, each with the reason."""

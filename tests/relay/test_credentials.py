@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from streamgauge.relay.credentials import FIX, OwnCredentials, own_session
+from streamgauge.relay.credentials import FIX, OwnCredentials, given, own_session
 from streamgauge.relay.sigv4 import Credentials
 from tests.relay.metadata_service import MetadataService
 
@@ -54,8 +54,8 @@ def looking() -> Iterator[Callable[..., OwnCredentials]]:
     yield start
     for own in started:
         own.stop()
-        assert own._thread is not None
-        own._thread.join()
+        if own._thread is not None:
+            own._thread.join()
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -208,22 +208,83 @@ def test_half_a_pair_and_a_missing_profile_are_named(looking: Start, monkeypatch
     assert "(ProfileNotFound: profile nobody)" in str(looking().problem)
 
 
-def test_the_log_says_it_once_and_holds_neither_secret_nor_answer(
+def test_the_log_holds_neither_secret_nor_answer_and_nothing_of_a_role_that_nobody_asked_for(
     looking: Start, service: MetadataService, web_identity: Callable[[], Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "streamgauge")
     service.refuse = True
     own = looking(web_identity)
     until(lambda: len(service.asked) >= 3)
+    assert caplog.messages == []
     service.refuse = False
     until(lambda: own.current is not None)
-    until(lambda: len(caplog.messages) == 2)
-    assert (
-        caplog.messages[0]
-        == f"the AWS credentials cannot be used (ClientError: AccessDenied, operation_name AssumeRoleWithWebIdentity): {FIX}"
-    )
-    assert caplog.messages[1] == "AWS credentials found by assume-role-with-web-identity"
+    until(lambda: caplog.messages == ["AWS credentials found by assume-role-with-web-identity"])
     assert "canary" not in caplog.text
+
+
+def test_the_log_says_once_that_a_renewal_failed_while_what_is_in_use_is_still_valid(
+    looking: Start, service: MetadataService, web_identity: Callable[[], Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    service.lifetime = 600  # less than the quarter of an hour before its end at which botocore renews
+    own = looking(web_identity)
+    service.refuse = True
+    until(lambda: own.problem is not None)
+    asked = len(service.asked)
+    until(lambda: len(service.asked) > asked + 2)
+    told = [message for message in caplog.messages if "still valid" in message]
+    assert told == [f"{own.problem}; those in use are still valid"]
+    assert "canary" not in caplog.text
+
+
+def test_a_plain_pair_in_the_environment_is_there_at_once_without_botocore_and_without_a_thread() -> None:
+    code = (
+        "import sys, threading; from streamgauge.relay.credentials import OwnCredentials; own = OwnCredentials(); own.start();"
+        "print(own.current, own.looked.is_set(), 'botocore' in sys.modules, threading.active_count())"
+    )
+    environ = {**os.environ, "AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": "s", "AWS_SESSION_TOKEN": "t"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60, env=environ)
+    assert KEY in done.stdout
+    assert done.stdout.split()[-3:] == ["True", "False", "1"]
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {},
+        {"AWS_SESSION_TOKEN": "token"},
+        {"AWS_SECURITY_TOKEN": "first", "AWS_SESSION_TOKEN": "second"},
+        {"AWS_SESSION_TOKEN": ""},
+        {"AWS_CREDENTIAL_EXPIRATION": "2100-01-01T00:00:00Z"},
+        {"AWS_PROFILE": "team"},
+    ],
+)
+def test_a_pair_in_the_environment_is_read_as_botocore_reads_it(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "credentials").write_text(f"[team]\naws_access_key_id = AKIDTEAM\naws_secret_access_key = {SECRET}\n")
+    for name, value in {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, **environ}.items():
+        monkeypatch.setenv(name, value)
+    own = OwnCredentials()
+    own.start()
+    assert own.looked.wait(DEADLINE.total_seconds())
+    theirs = own_session().get_credentials().get_frozen_credentials()
+    assert own.current == Credentials(theirs.access_key, theirs.secret_key, theirs.token)
+    own.stop()
+
+
+@pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI"])
+def test_a_role_that_somebody_gave_by_a_variable_is_visible(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not given()
+    monkeypatch.setenv(name, "")
+    assert not given()
+    monkeypatch.setenv(name, "x")
+    assert given()
+
+
+@pytest.mark.parametrize("name", ["credentials", "config"])
+def test_a_role_that_somebody_gave_by_a_file_is_visible(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("[default]\n")
+    assert given()
 
 
 def test_botocore_is_not_loaded_before_credentials_are_needed() -> None:

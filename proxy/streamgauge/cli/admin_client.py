@@ -25,6 +25,13 @@ class AdminClient:
         """Counts, rates, workers and open exchanges. Raises ``CouldNotRun``."""
         return self._get("/api/v1/summary", dict[str, Any])
 
+    def ready(self) -> bool:
+        """Whether the proxy can take traffic; false as well while its processes are still starting."""
+        try:
+            return bool(self._get("/readyz", dict[str, Any]))
+        except CouldNotRun:
+            return False
+
     def newest(self, limit: int) -> list[dict[str, Any]]:
         """The exchanges that began last, as the ledger holds them. Raises ``CouldNotRun``; before the first commit there is no ledger."""
         return self._get(f"/api/v1/exchanges?limit={limit}", list[dict[str, Any]])

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +18,9 @@ from streamgauge.errors import CouldNotRun, UsageError
 
 if TYPE_CHECKING:
     from streamgauge.app import Supervisor
+
+UP_SECONDS, UP_LOOK_SECONDS = 5.0, 0.02
+"""How long the command waits for the proxy to be up, which takes half a second, and how often that is asked."""
 
 
 def run(
@@ -55,6 +59,7 @@ def run(
         redirection = endpoints.redirect(os.environ, f"http://{proxy.addresses[0]}", given)
         for note in redirection.notes:
             sys.stderr.write(f"streamgauge: {note}\n")
+        _wait_until_up(proxy)
         environ = {**os.environ, **redirection.variables, **endpoints.without_proxy(os.environ, "127.0.0.1")}
         code = _measured(proxy, command, environ)
     finally:
@@ -62,6 +67,20 @@ def run(
     if not quiet:
         _report(proxy.ledger)
     raise typer.Exit(code)
+
+
+def _wait_until_up(proxy: Supervisor) -> None:
+    """The command's first call must not pay for our start: it would wait in the port's queue, or for our role to be found (80 ms measured).
+
+    A proxy that is not up in time gets the command all the same: what it lacks, it says itself.
+    """
+    from streamgauge.cli.admin_client import AdminClient
+
+    admin = AdminClient(proxy.admin_address)
+    until = time.monotonic() + UP_SECONDS
+    while not admin.ready() and time.monotonic() < until:
+        time.sleep(UP_LOOK_SECONDS)
+        proxy.tend()
 
 
 def _measured(proxy: Supervisor, command: Sequence[str], environ: dict[str, str]) -> int:

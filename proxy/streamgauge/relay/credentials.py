@@ -1,7 +1,8 @@
 """The proxy's own AWS credentials, found and refreshed in a thread: the event loop never waits for them.
 
 botocore's default chain does the finding (environment, profile, SSO, web identity, container endpoint, instance metadata).
-It is imported in that thread, on first use: a proxy that only passes requests through never loads it.
+It is imported in that thread, when somebody needs it: a proxy that only passes requests through never loads it, and neither does one
+with a plain pair of keys in its environment, which is the chain's first link and takes no library to read.
 """
 
 from __future__ import annotations
@@ -28,6 +29,20 @@ FIX = (
     "or let callers keep their own signatures with relay.signing: passthrough"
 )
 
+KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+TOKENS = ("AWS_SECURITY_TOKEN", "AWS_SESSION_TOKEN")
+PROFILES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
+"""Variables as botocore names them, the earlier one first."""
+
+GIVEN = (
+    *KEYS[:1],
+    *PROFILES,
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+)
+"""Each of these variables is set by somebody who gave this process a role."""
+
 TOLD = ("provider", "profile", "cred_var", "operation_name", "role_arn")
 """Arguments of botocore's errors that name a place to look at. Their texts are not told: some quote what a service answered."""
 
@@ -46,8 +61,23 @@ def own_session() -> Any:
     return session
 
 
+def given() -> bool:
+    """Whether somebody visibly gave this process a role: by a variable or a file. Instance metadata is not visible without asking a network."""
+    return any(os.environ.get(name) for name in GIVEN) or any(_file_times())
+
+
+def plain_pair() -> Credentials | None:
+    """The pair of keys in the environment, where that is all botocore would look at: no profile beside it, no moment of expiry."""
+    access_key, secret_key = (os.environ.get(name, "") for name in KEYS)
+    if not access_key or not secret_key or any(os.environ.get(name) for name in (*PROFILES, "AWS_CREDENTIAL_EXPIRATION")):
+        return None
+    return Credentials(access_key, secret_key, next((os.environ[name] for name in TOKENS if os.environ.get(name)), None))
+
+
 class OwnCredentials:
     """``current`` is a plain attribute: ``None`` while there are none that can be used. ``problem`` is the sentence to show then.
+
+    ``looked`` is set when the first look is over, whatever it brought. That none were found is not logged here: it matters only to who needs some.
 
     A failed refresh leaves ``current`` in place until it expires. ``make_session`` gives the botocore session to look with.
     """
@@ -65,25 +95,33 @@ class OwnCredentials:
         self._look_seconds = look_seconds
         self._retry_seconds = retry_seconds
         self._stop = threading.Event()
+        self._started = False
         self._thread: threading.Thread | None = None
         self._found: Any = None
         self._files: tuple[float, ...] = ()
         self._expires: datetime | None = None
 
     def start(self) -> None:
-        """Begin to look, once."""
-        if self._thread is None:
+        """Begin to look, once. A plain pair of keys in the environment is there at once, and for good: it takes no thread."""
+        if self._started:
+            return
+        self._started = True
+        if (pair := plain_pair()) is not None:
+            self._use(pair, "env")
+            self.looked.set()
+        else:
             self._thread = threading.Thread(target=self._run, name="own-credentials", daemon=True)
             self._thread.start()
 
     @property
     def started(self) -> bool:
         """Whether anybody needed credentials yet."""
-        return self._thread is not None
+        return self._started
 
     def stop(self) -> None:
-        """Look no more."""
+        """Look no more, and let go whoever waits for the first look."""
         self._stop.set()
+        self.looked.set()
 
     def _run(self) -> None:
         retry = self._retry_seconds[0]
@@ -113,20 +151,19 @@ class OwnCredentials:
                     self._fail(f"no AWS credentials were found (tried {', '.join(_tried(session))})")
                     return
             frozen = self._found.get_frozen_credentials()
-            self._use(frozen.access_key, frozen.secret_key, frozen.token)
+            if not frozen.access_key or not frozen.secret_key:
+                self._found = None
+                self._fail("the AWS credentials that were found are empty")
+                return
+            self._expires = getattr(self._found, "_expiry_time", None)  # botocore has no public name for it
+            self._use(Credentials(frozen.access_key, frozen.secret_key, frozen.token), getattr(self._found, "method", "the default chain"))
         except Exception as error:  # botocore raises dozens of kinds, none of which may end this thread
             self._found = None
             self._fail(f"the AWS credentials cannot be used ({_kind(error)})")
 
-    def _use(self, access_key: str, secret_key: str, token: str | None) -> None:
-        if not access_key or not secret_key:
-            self._found = None
-            self._fail("the AWS credentials that were found are empty")
-            return
-        self._expires = getattr(self._found, "_expiry_time", None)  # botocore has no public name for it
+    def _use(self, fresh: Credentials, method: str) -> None:
         if self.problem is not None or self.current is None:
-            _log.info("AWS credentials found by %s", getattr(self._found, "method", "the default chain"))
-        fresh = Credentials(access_key, secret_key, token)
+            _log.info("AWS credentials found by %s", method)
         if fresh != self.current:  # keeping the object keeps what was derived from it
             self.current = fresh
         self.problem = None
@@ -135,8 +172,8 @@ class OwnCredentials:
         if self.current is not None and (self._expires is None or self._expires <= datetime.now(UTC)):
             self.current = None
         sentence = f"{what}: {FIX}"
-        if sentence != self.problem:
-            _log.warning("%s%s", sentence, "; those in use are still valid" if self.current is not None else "")
+        if sentence != self.problem and self.current is not None:
+            _log.warning("%s; those in use are still valid", sentence)
         self.problem = sentence
 
 
