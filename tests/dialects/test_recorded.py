@@ -70,12 +70,23 @@ def test_the_slicing_changes_nothing(entry: dict[str, Any]) -> None:
         assert said_of(body[:at], body[at:]) == expected
 
 
+def borders_of(body: bytes) -> list[int]:
+    """Where the frames end."""
+    ends = [0]
+    while ends[-1] < len(body):
+        ends.append(ends[-1] + int.from_bytes(body[ends[-1] : ends[-1] + 4], "big"))
+    return ends
+
+
 @recorded
-def test_a_recording_cut_before_its_message_stop_is_a_fault(entry: dict[str, Any]) -> None:
+def test_a_recording_cut_at_any_position_is_a_fault_unless_it_is_cut_between_frames_behind_its_message_stop(entry: dict[str, Any]) -> None:
     body = body_of(entry)
-    stop = body.index(b"messageStop")
-    for at in range(0, stop, 5):
-        assert said_of(body[:at])[-1] == Fault("stream_truncated")
+    complete = {at for at in borders_of(body) if b"messageStop" in body[:at]}
+    assert len(complete) == 2
+    for at in range(len(body) + 1):
+        said = said_of(body[:at])
+        assert (said[-1] == Fault("stream_truncated")) is (at not in complete)
+        assert (final_usage(said) is None) is (at < len(body))
 
 
 @recorded

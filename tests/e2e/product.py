@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from streamgauge.app import Supervisor
 from streamgauge.config import load
+from streamgauge.errors import UsageError
 from streamgauge.records import Measurement
 from streamgauge.sinks.ledger_read import open_for_reading
 from streamgauge.sinks.ledger_table import exchanges
@@ -65,7 +66,10 @@ class Product:
         """The ledger's rows, oldest first."""
         if not self.supervisor.ledger.exists():
             return []
-        engine = open_for_reading(self.supervisor.ledger)
+        try:
+            engine = open_for_reading(self.supervisor.ledger)
+        except UsageError:  # the recorder has made the file this moment, and its tables not yet
+            return []
         try:
             with engine.connect() as connection:
                 found = connection.execute(sa.select(exchanges).order_by(exchanges.c.started_at))
