@@ -100,6 +100,7 @@ secret = st.builds(
     service=st.sampled_from(["bedrock", "sagemaker", "bedrock-mantle"]),
 )
 @example("POST", b"/model/arn%3Aaws%3Abedrock%2Fx/invoke", b"", [], b"{}", EXAMPLE, "us-east-1", "bedrock")
+@example("GET", b"/%3A/.", b"", [], b"", EXAMPLE, "us-east-1", "bedrock")
 @example("GET", b"//a/./b/../c//", b"?b=2&a=1&b=1", [(b"Content-Type", b"a   b")], b"", EXAMPLE, "us-east-1", "bedrock")
 def test_any_request_gets_the_signature_that_botocore_gives_it(
     method: str, path: bytes, query: bytes, further: Headers, body: bytes, credentials: Credentials, region: str, service: str

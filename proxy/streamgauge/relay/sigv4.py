@@ -97,7 +97,7 @@ _canonical_path = lru_cache(maxsize=1_024)(_quoted_path)
 
 
 def _without_dots(path: bytes) -> bytes:
-    """RFC 3986 section 5.2.4, as signers apply it before quoting; the path that is sent stays as it is."""
+    """RFC 3986 section 5.2.4 as AWS's signers apply it before quoting (no slash is left of a last dot); the path that is sent stays as it is."""
     if b"/." not in path and b"//" not in path:
         return path
     out: list[bytes] = []
@@ -107,7 +107,7 @@ def _without_dots(path: bytes) -> bytes:
                 out.pop()
         elif part and part != b".":
             out.append(part)
-    return b"/" + b"/".join(out) + (b"/" if path.endswith((b"/", b"/.", b"/..")) and out else b"")
+    return b"/" + b"/".join(out) + (b"/" if path.endswith(b"/") and out else b"")
 
 
 def _canonical_query(query: bytes) -> bytes:
