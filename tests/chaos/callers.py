@@ -15,6 +15,8 @@ CALLERS = 6
 PATIENCE_SECONDS = 60.0
 """What a call may take: a worker that dies again and again is replaced after up to five seconds, on a busy machine a few more."""
 
+UNARY, STREAM = "/model/m/converse", "/model/m/converse-stream"
+
 Became = Literal["under way", "refused", "broken", "whole"]
 
 
@@ -30,14 +32,14 @@ class Call:
     received: bytes = field(default=b"", repr=False)
 
 
-def call(connection: http.client.HTTPConnection, call_id: str, operation: str) -> Call:
+def call(connection: http.client.HTTPConnection, call_id: str, path: str) -> Call:
     """Make one call and read its answer; never raises for what a network does."""
     made = Call(call_id)
     headers = {"Content-Type": "application/json", "amz-sdk-invocation-id": call_id}
     try:
         if connection.sock is None:
             connection.connect()
-        connection.request("POST", f"/model/m/{operation}", b"{}", headers)
+        connection.request("POST", path, b"{}", headers)
         response = connection.getresponse()
         made.began, made.status = True, response.status
         if not response.chunked:
@@ -91,5 +93,29 @@ class Callers:
         mine = self._made[number]
         connection = http.client.HTTPConnection(self._address, timeout=PATIENCE_SECONDS)
         while not self._over.is_set():
-            mine.append(call(connection, f"c{number}-{len(mine)}", "converse" if len(mine) % 3 == 0 else "converse-stream"))
+            mine.append(call(connection, f"c{number}-{len(mine)}", UNARY if len(mine) % 3 == 0 else STREAM))
+            if mine[-1].became == "refused":
+                break  # nobody listens, and asking in a loop would only keep the machine busy
         connection.close()
+
+
+class Caller:
+    """One call in a thread of its own, on a connection that is made at once."""
+
+    def __init__(self, address: str, call_id: str, path: str = STREAM) -> None:
+        self._connection = http.client.HTTPConnection(address, timeout=PATIENCE_SECONDS)
+        self._connection.connect()
+        self._made: list[Call] = []
+        self._thread = threading.Thread(target=lambda: self._made.append(call(self._connection, call_id, path)))
+        self._thread.start()
+
+    @property
+    def over(self) -> bool:
+        """Whether the call has come to its end."""
+        return bool(self._made)
+
+    def result(self) -> Call:
+        """Wait for its end."""
+        self._thread.join()
+        self._connection.close()
+        return self._made[0]

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import http.client
 import random
 import signal
 import statistics
-import threading
 from collections import Counter
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from streamgauge.testing import Script, ScriptedUpstream
-from tests.chaos.callers import CALLERS, PATIENCE_SECONDS, Call, Callers, call
+from tests.chaos.callers import CALLERS, UNARY, Call, Caller, Callers
 from tests.chaos.serving import Serving, until
 from tests.recorder.driving import account
 
@@ -119,39 +116,23 @@ def test_a_killed_worker_loses_its_last_batch_at_most_and_that_is_counted(
 
 
 def test_connections_that_wait_while_no_worker_lives_are_served_by_the_next_one(tmp_path: Path) -> None:
-    made: list[Call] = []
-
-    def caller(address: str, number: int) -> threading.Thread:
-        connection = http.client.HTTPConnection(address, timeout=PATIENCE_SECONDS)
-        connection.connect()
-
-        def calls() -> None:
-            made.append(call(connection, f"c{number}", "converse-stream"))
-            connection.close()
-
-        thread = threading.Thread(target=calls)
-        thread.start()
-        return thread
-
     with ScriptedUpstream(SCRIPT) as upstream, Serving(tmp_path, upstream.url) as serving:
-        with closing(http.client.HTTPConnection(serving.address, timeout=PATIENCE_SECONDS)) as connection:
-            made.append(call(connection, "first", "converse"))
+        assert Caller(serving.address, "first", UNARY).result().status == 200
         until(lambda: len(serving.rows()) == 1, "row of the first call")
         worker = serving.pid("worker")
         serving.send(signal.SIGSTOP, worker)
-        threads = [caller(serving.address, number) for number in range(5)]
+        waiting = [Caller(serving.address, f"before-{number}") for number in range(5)]
         serving.send(signal.SIGSTOP, serving.process.pid)
         serving.kill(worker)
         until(lambda: not serving.pids("worker"), "end of the worker")
-        threads += [caller(serving.address, number) for number in range(5, 10)]
-        assert (len(made), serving.pids("worker")) == (1, [])
+        waiting += [Caller(serving.address, f"between-{number}") for number in range(5)]
+        assert not any(caller.over for caller in waiting)
         serving.send(signal.SIGCONT, serving.process.pid)
-        for thread in threads:
-            thread.join()
+        made = [caller.result() for caller in waiting]
         assert serving.stop() == 0
-    assert [(one.became, one.status) for one in made] == [("whole", 200)] * 11
+    assert [(one.became, one.status) for one in made] == [("whole", 200)] * 10
     assert account(serving.ledger).unmeasured == {}
-    assert sorted(row.sdk_invocation_id or "" for row in serving.rows()) == sorted(one.call_id for one in made)
+    assert sorted(row.sdk_invocation_id or "" for row in serving.rows()) == sorted(["first", *(one.call_id for one in made)])
 
 
 def test_a_recorder_killed_just_before_the_end_leaves_nothing_unread(tmp_path: Path) -> None:
@@ -175,17 +156,12 @@ def test_a_recorder_killed_just_before_the_end_leaves_nothing_unread(tmp_path: P
 
 def test_without_their_supervisor_the_others_finish_what_is_open_and_record_it(tmp_path: Path) -> None:
     with ScriptedUpstream(Script(output_tokens=40, ttft=0.01, gap=0.02)) as upstream, Serving(tmp_path, upstream.url) as serving:
-        connection = http.client.HTTPConnection(serving.address, timeout=PATIENCE_SECONDS)
-        made: list[Call] = []
-        thread = threading.Thread(target=lambda: made.append(call(connection, "c", "converse-stream")))
-        thread.start()
+        caller = Caller(serving.address, "c")
         upstream.wait_received()
         left = (*serving.pids("worker"), *serving.pids("recorder"))
         serving.kill(serving.process.pid)
         serving.process.wait()
-        thread.join()
-        connection.close()
+        assert caller.result().became == "whole"
         until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in left), "end of worker and recorder")
-    assert [one.became for one in made] == ["whole"]
     found = account(serving.ledger)
     assert (list(found.outcomes.values()), found.unmeasured, found.finished) == (["completed"], {}, True)
