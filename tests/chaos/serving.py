@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +21,7 @@ from streamgauge.errors import UsageError
 from streamgauge.records import Measurement
 from streamgauge.sinks.ledger_read import open_for_reading
 from streamgauge.sinks.ledger_table import exchanges
-from streamgauge.spool.counters import read_counters
+from streamgauge.spool.counters import Counters, read_counters
 from streamgauge.spool.layout import COUNTERS_NAME
 
 T = TypeVar("T")
@@ -125,8 +126,16 @@ class Serving:
 
     def seen(self) -> int:
         """Exchanges that the workers say they saw, by their own pages."""
-        counted = [read_counters(Path(f"/proc/self/fd/{descriptor}")) for descriptor in self._pages.values()]
-        return sum(counters.seen for counters in counted if counters is not None)
+        return sum(counters.seen for counters in self._counted())
+
+    def unmeasured(self) -> Counter[str]:
+        """Exchanges that the workers counted instead of describing them, by reason, by their own pages."""
+        return sum((Counter(counters.unmeasured) for counters in self._counted()), Counter())
+
+    def _counted(self) -> list[Counters]:
+        self.look_at_counters()
+        pages = [read_counters(Path(f"/proc/self/fd/{descriptor}")) for descriptor in self._pages.values()]
+        return [counters for counters in pages if counters is not None]
 
     def rows(self) -> list[Measurement]:
         """The ledger's rows, oldest first; none as long as no recorder has made it."""
