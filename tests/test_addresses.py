@@ -111,11 +111,11 @@ def test_two_spellings_of_one_machine_are_one_machine(listener: str, other: str,
 )
 def test_an_upstream_that_is_our_own_listener_is_refused_by_name(listener: tuple[str, int], url: str) -> None:
     with pytest.raises(UsageError, match=r"^targets\.upstreams\.bedrock-runtime: .*own listener"):
-        check_no_loop([listener], {"bedrock-runtime": url}, {"gauge.internal": ["10.0.0.7"]}, ["10.0.0.7"])
+        check_no_loop([listener], {"targets.upstreams.bedrock-runtime": url}, {"gauge.internal": ["10.0.0.7"]}, ["10.0.0.7"])
 
 
 def test_another_port_or_another_machine_is_no_loop() -> None:
-    upstreams = {"bedrock-runtime": "http://127.0.0.1:9000", "sagemaker-runtime": "http://gauge.internal:8787"}
+    upstreams = {"a": "http://127.0.0.1:9000", "b": "http://gauge.internal:8787"}
     check_no_loop([("0.0.0.0", 8787)], upstreams, {"gauge.internal": ["10.0.0.8"]}, ["10.0.0.7"])
 
 

@@ -91,17 +91,16 @@ def check_no_loop(
 ) -> None:
     """``UsageError`` where an upstream is one of our own listeners: each request would come back to us until the sockets run out.
 
-    ``addresses`` are resolved addresses by host name, ``own_addresses`` this machine's; both come from the caller, who may look them up.
+    ``upstreams`` are URLs by the key of their setting. ``addresses`` are resolved addresses by host name, ``own_addresses`` this machine's; both
+    come from the caller, who may look them up (``resolution``).
     """
     resolved = addresses or {}
-    for name, url in upstreams.items():
-        upstream = parse_upstream(url, f"targets.upstreams.{name}")
+    for key, url in upstreams.items():
+        upstream = parse_upstream(url, key)
         candidates = {upstream.host, *resolved.get(upstream.host, ())}
         for host, port in listeners:
             if port == upstream.port and any(same_machine(host, candidate, own_addresses) for candidate in candidates):
-                raise UsageError(
-                    f"targets.upstreams.{name}: {url} is this proxy's own listener {bracketed(host, port)}; name the provider's address instead"
-                )
+                raise UsageError(f"{key}: {url} is this proxy's own listener {bracketed(host, port)}; name the provider's address instead")
 
 
 def _is_localhost(host: str) -> bool:

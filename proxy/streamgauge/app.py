@@ -22,9 +22,10 @@ from typing import Any
 
 import msgspec
 
-from streamgauge.addresses import check_no_loop, own_proxy_variables
+from streamgauge.addresses import own_proxy_variables
 from streamgauge.config import Config
 from streamgauge.errors import CouldNotRun
+from streamgauge.resolution import Lookup, addresses_of, refuse_loops
 from streamgauge.routing import shipped_table
 from streamgauge.sinks.ledger_read import default_ledger_path
 from streamgauge.spool import prepare_directory
@@ -99,6 +100,8 @@ class Supervisor:
     proxy_id: str = field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}")
     addresses: list[str] = field(default_factory=list)
     admin_address: str = ""
+    lookup: Lookup = addresses_of
+    """How names of upstreams become addresses, to see at start that none is ours."""
     _listeners: list[list[socket.socket]] = field(default_factory=list)
     """One group for each worker, with one socket for each address."""
     _admin: socket.socket | None = None
@@ -123,7 +126,8 @@ class Supervisor:
         """
         config = self.config
         Targets(config.targets, shipped_table())  # what cannot work is said here, before anything listens
-        check_no_loop([_split(address) for address in (*config.listen, config.admin)], config.targets.upstreams)
+        listeners = [_split(address) for address in (*config.listen, config.admin)]
+        refuse_loops(listeners, config.targets.upstreams, config.targets.extra_hosts, self.lookup)
         if self.ledger.is_dir():
             raise CouldNotRun(f"the ledger {self.ledger} is a directory: name a file in it")
         prepare_directory(self.spool_dir)
