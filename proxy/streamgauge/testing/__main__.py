@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -39,6 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             _script_for(options) as script_for,
             ScriptedUpstream(script_for, options.host, options.port, on_over=write) as upstream,
         ):
+            # What is alive now stays: collections that walked it again would be delays of answers whose moments are looked at.
+            gc.collect()
+            gc.freeze()
             print(json.dumps({"url": upstream.url, "pid": os.getpid()}), flush=True)  # noqa: T201 - the process's one answer
             stop.wait()
     except (OSError, RuntimeError) as error:
