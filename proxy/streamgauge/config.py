@@ -61,7 +61,7 @@ def load(path: Path | None, overrides: dict[str, Any]) -> Config:
     config, wrong = _validate(tree)
     mistakes += wrong
     if config is not None:
-        mistakes += [*_bad_numbers(config, ""), *_bad_addresses(config), *_bad_level(config), *_bad_targets(config)]
+        mistakes += [*_bad_numbers(config, ""), *_bad_addresses(config), *_bad_bounds(config), *_bad_level(config), *_bad_targets(config)]
     if mistakes or config is None:
         where = f" in {path}" if path is not None else ""
         raise UsageError(f"{len(mistakes)} mistake(s) in the settings{where}:\n  " + "\n  ".join(mistakes))
@@ -145,6 +145,11 @@ def _bad_addresses(config: Config) -> Iterator[str]:
         port = address.rpartition(":")[2]
         if ":" not in address or not (port.isascii() and port.isdecimal() and int(port) < 65_536):
             yield _told(key, address, "must be host:port, such as 127.0.0.1:8787")
+
+
+def _bad_bounds(config: Config) -> Iterator[str]:
+    if config.relay.max_buffered_bytes < config.relay.max_request_bytes:
+        yield _told("relay.max_buffered_bytes", config.relay.max_buffered_bytes, "must not be below relay.max_request_bytes")
 
 
 def _bad_level(config: Config) -> Iterator[str]:

@@ -36,6 +36,8 @@ class Request:
     chunks: tuple[int, ...] | None = None
     place: int = 0
     version: bytes = b"HTTP/1.1"
+    extension: bytes = b""
+    trailers: bytes = b""
 
     def _head(self, host: bytes, version: bytes) -> bytes:
         framing: Pairs = ()
@@ -47,13 +49,22 @@ class Request:
         headers.insert(min(self.place, len(headers)), (b"Host", host))
         return b"%b %b %b\r\n%b\r\n" % (self.method, self.target, version, lines(tuple(headers)))
 
+    @property
+    def _framed(self) -> bytes:
+        return self.body if self.chunks is None else chunks_of(self.body, self.chunks, self.extension, self.trailers)
+
+    @property
+    def is_last(self) -> bool:
+        """The connection serves no other request behind it."""
+        return self.chunks is not None and self.trailers != b""
+
     def sent(self, host: bytes) -> bytes:
         """The bytes an application sends to ``host``."""
-        return self._head(host, self.version) + (self.body if self.chunks is None else chunks_of(self.body, self.chunks))
+        return self._head(host, self.version) + self._framed
 
     def arrives(self, host: bytes) -> bytes:
-        """The bytes that arrive at the upstream ``host``; chunk borders are the proxy's."""
-        return self._head(host, b"HTTP/1.1") + (self.body if self.chunks is None else chunks_of(self.body, ()))
+        """The bytes that arrive at the upstream ``host``."""
+        return self._head(host, b"HTTP/1.1") + self._framed
 
 
 @dataclass(frozen=True)
@@ -183,6 +194,8 @@ requests = st.builds(
     body=body,
     chunks=st.none() | sizes,
     place=st.integers(0, 12),
+    extension=st.sampled_from([b"", b"", b";a=b", b';q="x"']),
+    trailers=st.sampled_from([b"", b"", b"x-sum: 1\r\n", b"X-A:\r\nx-b: \xff\r\n"]),
 )
 stream_body = st.sampled_from(
     [

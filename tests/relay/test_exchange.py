@@ -54,7 +54,7 @@ def test_a_head_is_written_down_and_passed_on() -> None:
         ((b"x-request-id: b", b"request-id: c", b"x-amzn-requestid: a"), "a"),
         ((b"request-id: c", b"x-request-id: b"), "b"),
         ((b"request-id: c",), "c"),
-        ((b"request-id: " + 200 * b"c",), 128 * "c"),
+        ((b"request-id: " + 300 * b"c",), None),
         ((b"x-amzn-requestid:",), None),
         ((), None),
     ],

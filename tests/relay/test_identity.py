@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamgauge.relay.identity import application, attempt, exchange_id, invocation_id, timestamp, trace_id
+from streamgauge.relay.identity import application, attempt, exchange_id, invocation_id, name, timestamp, trace_id
 
 NOW = 1_764_000_000_123_456_789
 moment = st.integers(0, 4_102_444_800_000_000_000)
@@ -135,3 +135,13 @@ def test_the_applications_id_is_found_in_its_user_agent(value: str | None, expec
 def test_no_header_makes_it_fail(read: object, headers: dict[str, str]) -> None:
     assert callable(read)
     read(headers)
+
+
+@pytest.mark.parametrize("value", ["blue", "variant-1", "models/en_US/model.tar.gz", "8c1f4c5e-6b44-4ec4-9f19-0d4a3a2f2f10", "a" * 256])
+def test_a_name_is_kept(value: str) -> None:
+    assert name(value) == value
+
+
+@pytest.mark.parametrize("value", [None, "", "a prompt that nobody must read", "a" * 257, "a\nb", "\xe4", '"x"', "-x"])
+def test_what_reads_like_text_or_is_too_long_is_no_name(value: str | None) -> None:
+    assert name(value) is None

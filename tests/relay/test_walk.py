@@ -47,7 +47,7 @@ class Line:
         try:
             self.asks(request, slices)
             self.gets(response)
-            if response.framing == "close":
+            if response.framing == "close" or request.is_last:
                 assert self.caller.read_to_end() == (b"", False)
                 self.again()
         except BaseException:

@@ -104,6 +104,11 @@ class ResponseScanner:
         return self._state == _DONE
 
     @property
+    def has_trailers(self) -> bool:
+        """Trailers came behind the chunks."""
+        return self._trailer_bytes > 0
+
+    @property
     def ends_with_connection(self) -> bool:
         """The body has no stated end: only the connection's orderly close ends it."""
         return self._state == _UNTIL_CLOSE

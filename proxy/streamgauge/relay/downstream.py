@@ -42,9 +42,6 @@ HTTP2_START = b"PRI * HTTP/2.0\r\n"
 LINGER_SECONDS = 2.0
 """How long an application may go on sending a request that we have refused, before it reads our reply."""
 
-SMALL_BODY = 32_768
-"""Half of what makes aiohttp pause the connection until the body is read; nearly all requests are smaller."""
-
 RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 """SO_LINGER, on, for no time: the kernel resets instead of ending."""
 
@@ -66,10 +63,27 @@ class Relay(Protocol):
         """A request that cannot be parsed, or that begins to speak HTTP/2: reply and record a rejected exchange."""
 
 
+class _Chunks:
+    """The bytes of one chunked body, as they come."""
+
+    __slots__ = ("body", "parts", "whole")
+
+    def __init__(self, body: StreamReader, first: bytes) -> None:
+        self.body = body
+        self.parts = [first]
+        self.whole = body.is_eof()
+
+    def follow(self, data: bytes) -> None:
+        """More came on the connection."""
+        if not self.whole:
+            self.parts.append(data)
+            self.whole = self.body.is_eof()
+
+
 class Downstream(RequestHandler):  # type: ignore[type-arg,unused-ignore]
     """One connection of an application."""
 
-    __slots__ = ("_body", "_head_at", "_lost", "_relay", "_unread", "exchange", "serving")
+    __slots__ = ("_before", "_body", "_chunks", "_head_at", "_lost", "_relay", "_unread", "exchange", "serving")
 
     def __init__(self, manager: web.Server, relay: Relay, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(
@@ -89,6 +103,8 @@ class Downstream(RequestHandler):  # type: ignore[type-arg,unused-ignore]
         self._body: StreamReader | None = None
         self._unread = False
         self._lost: asyncio.Future[None] | None = None
+        self._before = b""
+        self._chunks: _Chunks | None = None
         self.exchange: Exchange | None = None
         self.serving = False
 
@@ -105,9 +121,35 @@ class Downstream(RequestHandler):  # type: ignore[type-arg,unused-ignore]
             if data.startswith(HTTP2_START):
                 self._refuse_http2()
                 return
+        queued = len(self._messages)
         super().data_received(data)
+        if self._chunks is not None and not self._chunks.whole:
+            self._chunks.follow(data)
+        elif len(self._messages) > queued:
+            self._look_for_chunks(data, *self._messages[queued])
+        else:
+            self._before = data[-3:] if len(data) > 2 else (self._before + data)[-3:]
         if self.serving:
             self._tell_of_a_bad_body()
+
+    def _look_for_chunks(self, data: bytes, message: RawRequestMessage | _ErrInfo, body: StreamReader) -> None:
+        """Of a request whose body comes in chunks, keep the bytes behind the head: aiohttp's parser tells nothing of borders and trailers.
+
+        Where another request's bytes are before it in the same read, the place found may be wrong; who uses the bytes checks them.
+        """
+        if not isinstance(message, _ErrInfo) and message.chunked:
+            _, end, rest = (self._before + data).lstrip(b"\r\n").partition(b"\r\n\r\n")
+            if end:
+                self._chunks = _Chunks(body, rest)
+        self._before = b""
+
+    def chunks_of(self, body: StreamReader) -> bytes | None:
+        """The bytes in which a ``body`` came that came in chunks, and maybe more behind them; ``None`` if they were not followed."""
+        chunks = self._chunks
+        if chunks is None or chunks.body is not body:
+            return None
+        self._chunks = None
+        return b"".join(chunks.parts)
 
     def _refuse_http2(self) -> None:
         if not self._ending():
@@ -249,17 +291,6 @@ class Downstream(RequestHandler):  # type: ignore[type-arg,unused-ignore]
         self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
         if self._keepalive_handle is None:
             self._keepalive_handle = self._loop.call_at(self._next_keepalive_close_time, self._process_keepalive)
-
-
-def body_at_hand(body: StreamReader) -> bytes | None:
-    """A request's body if all of it came with the head, as that of small requests does; ``None`` if it must be waited for."""
-    if not body.is_eof() or body.exception() is not None:
-        return None
-    pieces = getattr(body, "_buffer", None)
-    if pieces is None:  # aiohttp's one reader for all requests without a body
-        return b""
-    # aiohttp's own way to them does much that serves a reader who comes too early, or a connection that was paused for a large body.
-    return pieces.popleft() if len(pieces) == 1 and len(pieces[0]) <= SMALL_BODY else body.read_nowait(-1)
 
 
 class DownstreamServer(web.Server):

@@ -15,9 +15,11 @@ from streamgauge.measure.observation import Observation
 from streamgauge.measure.outcome import CLIENT_CANCELLED, Verdict, of_break, of_response
 from streamgauge.records import Measurement, Operation
 from streamgauge.relay.heads import response_head
+from streamgauge.relay.identity import name
 
 if TYPE_CHECKING:
     from streamgauge.framing.http1 import ResponseHead
+    from streamgauge.relay.request_body import Hold
 
 
 RouteKey = tuple[str | None, str | None, str | None]
@@ -61,6 +63,7 @@ class Exchange:
         "continued",
         "done",
         "first_output",
+        "hold",
         "http_1_0",
         "keep_alive",
         "last_read_at",
@@ -104,6 +107,7 @@ class Exchange:
         self.replied = False
         self.unframed = False
         self.on_record = False
+        self.hold: Hold | None = None
         self.route: RouteKey = (None, None, None)
         self.status: int | None = None
         self.upstream: Upstream | None = None
@@ -121,11 +125,13 @@ class Exchange:
     def begin(self, head: ResponseHead, *, ends_with_connection: bool, at: int) -> bytes:
         """The response head came: choose the dialect; return the head's bytes for the application."""
         self.status = head.status
+        if self.hold is not None:  # an upstream that answers has read the request
+            self.hold.release()
         headers = head.by_name
         m = self.measurement
         m.http_status = head.status
         m.upstream_request_id = _request_id(headers)
-        m.variant = headers.get("x-amzn-invoked-production-variant", m.variant)
+        m.variant = name(headers.get("x-amzn-invoked-production-variant")) or m.variant
         content_type = headers.get("content-type")
         if self.observation.streaming is None:
             self.observation.streaming = content_type is not None and "event-stream" in content_type
@@ -194,5 +200,4 @@ class Exchange:
 
 
 def _request_id(headers: dict[str, str]) -> str | None:
-    value = headers.get("x-amzn-requestid") or headers.get("x-request-id") or headers.get("request-id")
-    return value[:128] if value else None
+    return name(headers.get("x-amzn-requestid") or headers.get("x-request-id") or headers.get("request-id"))

@@ -32,7 +32,14 @@ _ATTEMPT = re.compile(r"attempt=([0-9]{1,4})")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")
 _XRAY_ROOT = re.compile(r"(?:.*;)?\s*Root=1-([0-9a-f]{8})-([0-9a-f]{24})")
 _APP = re.compile(r"(?:^| )app/([A-Za-z0-9!#$%&'*+\-.^_`|~]{1,50})(?: |$)")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/+=@-]{0,255}")
 _INVOCATION = re.compile(r"[0-9A-Za-z-]{1,64}")
+
+
+def name(value: str | None) -> str | None:
+    """A header's value where it is a name or an id (SageMaker's variants and components have at most 63 characters, its model files a path);
+    ``None`` for what is longer or reads like text: it goes into every row."""
+    return value if value is not None and _NAME.fullmatch(value) else None
 
 
 def attempt(headers: Mapping[str, str]) -> int | None:

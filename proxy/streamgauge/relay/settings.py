@@ -14,6 +14,7 @@ class RelaySettings:
     ``signing``: ``auto`` re-signs only what was signed for the proxy's own host; ``passthrough`` never signs; ``resign`` always does.
     ``early_credentials``: look for the proxy's own role at start instead of at the first request that needs it (20 MB more memory).
     ``read_timeout``: how long the upstream may keep silent. An hour: a model may think for minutes, and we never give up before the caller.
+    ``max_buffered_bytes``: of all request bodies that one worker holds at a time; those that came with their heads (up to 256 KiB) apart.
     ``connect_timeout``: name, TCP and TLS together. ``body_timeout``: silence in the middle of a request body.
     ``downstream_buffer``: bytes of one answer held for a slow application before reading from the upstream stops. 256 KiB holds a long chat
     answer whole, so that a slow reader does not disturb its timing.
@@ -28,6 +29,7 @@ class RelaySettings:
     signing: SigningMode = "auto"
     early_credentials: bool = False
     max_request_bytes: int = 32 << 20
+    max_buffered_bytes: int = 256 << 20
     downstream_buffer: int = 256 << 10
     read_timeout: float = 3600.0
     connect_timeout: float = 10.0

@@ -1,6 +1,6 @@
 """The slow path: the same exchange through ``aiohttp.ClientSession``, where ``fast_path`` is off: for comparison, and as a way out.
 
-What differs: chunk borders are ours; trailers and interim responses end here; spaces around a header's value, which mean nothing, are ours.
+What differs: chunk borders of an answer are ours; its trailers and interim responses end here; spaces around a header's value, which mean nothing, are ours.
 """
 
 from __future__ import annotations
@@ -115,8 +115,6 @@ class SlowPath:
 
     async def _relay(self, exchange: Exchange, method: str, target: Target, headers: list[tuple[bytes, bytes]], content: bytes) -> None:
         points = exchange.observation.points
-        if any(name.lower() == b"transfer-encoding" for name, _ in headers):
-            content = b"%x\r\n%b\r\n0\r\n\r\n" % (len(content), content) if content else b"0\r\n\r\n"
         _exact_head.set(request_head(method.encode("latin-1"), target.origin_path, headers))
         # aiohttp learns only where to connect; path and headers are in the head.
         url = URL.build(scheme=target.scheme, host=target.host, port=target.port)

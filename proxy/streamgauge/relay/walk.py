@@ -24,11 +24,11 @@ from streamgauge.measure.observation import Observation
 from streamgauge.measure.timing import Points
 from streamgauge.records import Measurement, Operation
 from streamgauge.relay import identity, local_reply
-from streamgauge.relay.downstream import body_at_hand
 from streamgauge.relay.exchange import Exchange
 from streamgauge.relay.heads import forwarded, read_headers, request_head
 from streamgauge.relay.journal import Journal
-from streamgauge.relay.refusal import BREAKS, PROXY_ERROR, BadBody, BodyTooLarge, ClientGone, refusal
+from streamgauge.relay.refusal import BREAKS, PROXY_ERROR, refusal
+from streamgauge.relay.request_body import RequestBodies, at_hand, chunked
 from streamgauge.relay.request_signer import RequestSigner
 from streamgauge.relay.settings import RelaySettings
 from streamgauge.targets import Target
@@ -44,8 +44,6 @@ if TYPE_CHECKING:
     from streamgauge.targets import Targets
 
 _log = logging.getLogger("streamgauge.relay")
-
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class RequestWalk:
@@ -71,6 +69,7 @@ class RequestWalk:
         self._slow = slow
         self._journal = Journal(spool, proxy_id, settings.site, asyncio.get_running_loop())
         self._load = load
+        self._bodies = RequestBodies(settings)
         self._proxy_id = proxy_id
         self._loop = asyncio.get_running_loop()
         self.draining = False
@@ -99,6 +98,8 @@ class RequestWalk:
             if exchange.upstream is not None:  # the task was cancelled under way, or failed
                 exchange.upstream.abort()
                 exchange.upstream = None
+            if exchange.hold is not None:
+                exchange.hold.release()
             try:
                 finished = exchange.observation.points.finished
                 if finished is not None:
@@ -136,9 +137,9 @@ class RequestWalk:
             operation=operation.name,
             requested_model=operation.model,
             endpoint_name=operation.endpoint_name,
-            target_model=headers.get("x-amzn-sagemaker-target-model"),
-            inference_component=headers.get("x-amzn-sagemaker-inference-component"),
-            variant=headers.get("x-amzn-sagemaker-target-variant"),
+            target_model=identity.name(headers.get("x-amzn-sagemaker-target-model")),
+            inference_component=identity.name(headers.get("x-amzn-sagemaker-inference-component")),
+            variant=identity.name(headers.get("x-amzn-sagemaker-target-variant")),
             outcome="proxy_error",
         )
         assert connection.transport is not None
@@ -158,11 +159,11 @@ class RequestWalk:
     ) -> None:
         target = self._targets.resolve(message.path, headers.get("host"), authorization, exchange.operation)
         points = exchange.observation.points
-        content = body_at_hand(body)
+        content = at_hand(body)
         if content is not None:
             points.body = perf_counter_ns()
         else:
-            content = await self._read_body(connection, exchange, body, headers)
+            content = await self._bodies.read(connection, exchange, body, headers)
         self._describe(exchange, target, headers, content)
         # 2 admission: nothing refuses yet
         self._load.begin(exchange, points.head)
@@ -177,6 +178,9 @@ class RequestWalk:
                 return
         else:
             exchange.measurement.signing = "passthrough"
+        if message.chunked:
+            content, goes_on = chunked(content, connection.chunks_of(body))
+            exchange.keep_alive = goes_on
         points.issued = perf_counter_ns()
         if self.settings.fast_path:
             key = (target.scheme, target.host, target.port)
@@ -191,45 +195,13 @@ class RequestWalk:
                     upstream.close()
                     return
             self._send(upstream, exchange, message, target, raw_headers, content)
+            del content  # a stream may last for minutes, and a body have megabytes
         else:
             await self._slow.send(exchange, message.method, target, raw_headers, content)
         # 4 and 5 happen in the callbacks of both sides
         await exchange.done
         if exchange.upstream_error is not None and not exchange.replied:
             self._reply_to_break(connection, exchange, target)
-
-    async def _read_body(self, connection: Downstream, exchange: Exchange, body: StreamReader, headers: dict[str, str]) -> bytes:
-        """The request's body, whole: signature, model and admission need it. Time spent waiting for it is the application's."""
-        limit = self.settings.max_request_bytes
-        length = headers.get("content-length", "")
-        if length.isdecimal() and int(length) > limit:
-            raise BodyTooLarge(f"the request body has {length} bytes; max_request_bytes is {limit}")
-        if "expect" in headers and headers["expect"].lower() == "100-continue" and not body.is_eof() and not exchange.http_1_0:
-            exchange.continued = True
-            exchange.transport.write(CONTINUE)
-        parts: list[bytes] = []
-        size = 0
-        waits_from = perf_counter_ns()
-        while not body.at_eof():
-            try:
-                async with asyncio.timeout(self.settings.body_timeout):
-                    part = await body.readany()
-            except TimeoutError:
-                raise ClientGone(f"the request body stopped arriving for {self.settings.body_timeout:g} s") from None
-            except BadBody:
-                raise
-            except Exception:  # aiohttp raises several kinds here; each means that no more comes
-                raise ClientGone("the application's request did not arrive whole") from None
-            size += len(part)
-            if size > limit:
-                raise BodyTooLarge(f"the request body has more than {limit} bytes (max_request_bytes)")
-            parts.append(part)
-        if connection.transport is None:
-            raise ClientGone("the application went away before its request was complete")
-        now = perf_counter_ns()
-        exchange.observation.points.body = now
-        exchange.observation.upload_wait_ns = now - waits_from
-        return b"".join(parts)
 
     def _describe(self, exchange: Exchange, target: Target, headers: dict[str, str], content: bytes) -> None:
         facts = read_request(exchange.operation, content, headers)
@@ -257,8 +229,6 @@ class RequestWalk:
         headers: list[tuple[bytes, bytes]],
         content: bytes,
     ) -> None:
-        if message.chunked:
-            content = b"%x\r\n%b\r\n0\r\n\r\n" % (len(content), content) if content else b"0\r\n\r\n"
         head = request_head(message.method.encode("latin-1"), target.origin_path, headers)
         upstream.send(exchange, head, content, expects_body=message.method != "HEAD")
         exchange.observation.points.sent = perf_counter_ns()
