@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import socket
 import ssl
 import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -104,6 +107,22 @@ def test_a_request_that_was_changed_on_its_way_is_refused(change: tuple[bytes, b
                 sock.sendall(raw)
                 answers.append(read_until(sock, b"\r\n\r\n").split(b" ", 2)[1])
     assert answers == [b"200", b"403"]
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_stopping_in_the_moment_of_a_connection_leaves_no_socket_to_the_garbage_collector(
+    tls: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: list[str] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda found: left.append(str(found.exc_value)))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH) if tls else None  # nobody gets as far as to want the certificate
+    for number in range(40):
+        with ScriptedUpstream(QUICK, ssl_context=context) as upstream:
+            callers = [socket.create_connection((upstream.host, upstream.port)) for _ in range(1 + number % 4)]
+        for caller in callers:
+            caller.close()
+    gc.collect()
+    assert left == []
 
 
 def test_it_serves_tls(tmp_path: Path) -> None:

@@ -25,9 +25,11 @@ KEPT = 20_000
 KEPT_BYTES = 512 * 1024 * 1024
 """Request bytes that are remembered: twenty bodies of Bedrock's largest size."""
 
-
 STOP_SECONDS = 10.0
 """Stopping takes milliseconds; a script function that hangs must not hang the test with it."""
+
+INTRODUCTION_TURNS = 3
+"""Turns of the loop from accepting a connection to telling its protocol: the accepting task begins, makes the transport, the transport calls."""
 
 
 class Memory:
@@ -174,5 +176,25 @@ class ScriptedUpstream:
         self.port = server.sockets[0].getsockname()[1]
         self._up.set()
         await self._stop.wait()
-        server.close()
-        await service.close()
+        await _let_go(server, service)
+
+
+async def _let_go(server: asyncio.Server, service: Service) -> None:
+    """Accept no more, break every connection, and wait for what goes on in the loop to end.
+
+    What was accepted a moment ago is introduced to its protocol first: a server that is closed in between refuses its transport, forgets the
+    socket, and the garbage collector's warning about it appears in whatever test runs at that moment.
+    """
+    for listener in server.sockets:
+        asyncio.get_running_loop().remove_reader(listener.fileno())
+    for _ in range(INTRODUCTION_TURNS):
+        await asyncio.sleep(0)
+    server.close()
+    await service.close()
+    rest = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in rest:  # replies being written, and TLS handshakes of callers that do not speak
+        task.cancel()
+    if rest:
+        await asyncio.wait(rest, timeout=STOP_SECONDS / 2)
+    await service.close()
+    await asyncio.sleep(0)  # a transport closes its socket in the turn after the one in which it was told to
