@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import signal
 import sys
 import sysconfig
 import tempfile
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +70,12 @@ def _bench(options: argparse.Namespace) -> int:
     ensure_packages()
     WORK.mkdir(parents=True, exist_ok=True)
     realtime = processes.realtime_allowed() and not options.no_realtime
-    settings: dict[str, Any] = {"realtime": realtime, "fingerprint": fingerprint(), "streamgauge": str(options.streamgauge)}
+    settings: dict[str, Any] = {
+        "command": _command(form, options),
+        "date": datetime.now(UTC).date().isoformat(),
+        "realtime": realtime,
+        "fingerprint": fingerprint(),
+    }
     store = Store(WORK / form, f"{settings['fingerprint']} {options.streamgauge} {realtime}")
     if (form == "short" or options.fresh) and not options.profile:
         store.clear()
@@ -83,6 +90,13 @@ def _bench(options: argparse.Namespace) -> int:
             return EXIT_FINE
         _run_all(scenarios, bench, store, settings["fingerprint"])
     return _tell(form, facts, settings, scenarios, store, options.save)
+
+
+def _command(form: str, options: argparse.Namespace) -> str:
+    """How to run the same again: what the figures depend on, and no path of this machine."""
+    named = [("--only", options.only), ("--rounds", options.rounds), ("--targets", options.targets)]
+    chosen = [word for name, value in named if value for word in (name, str(value))]
+    return shlex.join(["tests/bench/run.py", f"--{form}", *chosen, *(["--no-realtime"] if options.no_realtime else [])])
 
 
 def _chosen(scenarios: list[Scenario], options: argparse.Namespace) -> list[Scenario]:

@@ -8,6 +8,7 @@ import platform
 import statistics
 import subprocess
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,19 +18,29 @@ TARGET_CORE = 1
 CALIBRATION_STEPS = 200_000
 
 PYTHON_FACTS = """
-import json, platform, sys, sysconfig, time
+import json, platform, sysconfig, time
 from importlib.metadata import version
 began, total = time.thread_time_ns(), 0
 for step in range(2_000_000): total += step & 3
-arguments = sysconfig.get_config_var("CONFIG_ARGS") or ""
-print(json.dumps({"version": platform.python_version(), "compiler": platform.python_compiler(), "executable": sys.executable,
-                  "enable_optimizations": "--enable-optimizations" in arguments, "config_args": arguments,
+said = {name: str(sysconfig.get_config_var(name) or "") for name in ("CONFIG_ARGS", "PGO_PROF_GEN_FLAG", "PGO_PROF_USE_FLAG")}
+print(json.dumps({"version": platform.python_version(), "compiler": platform.python_compiler(), "said": said,
                   "loop_ns": (time.thread_time_ns() - began) / 2_000_000,
                   "packages": {name: version(name) for name in ("streamgauge", "aiohttp", "uvloop", "msgspec", "sqlalchemy")}}))
 """
-"""Run by the interpreter that runs streamgauge, which need not be the one that runs the benchmark.
+"""Run by the interpreter that runs streamgauge, which need not be the one that runs the benchmark. The time of a plain loop is told as
+well: it does not depend on what the interpreter says of itself."""
 
-Debian builds with profile-guided optimisation without saying so in its arguments, so the time of a plain loop is told as well."""
+
+def profile_guided(said: Mapping[str, str]) -> bool:
+    """Whether an interpreter was built with profile-guided optimisation, by what ``sysconfig`` says of its build.
+
+    ``--enable-optimizations`` says it. Debian and Ubuntu do not pass it: they run the profiled build themselves and then take the flag it was
+    compiled with out of the record. ``configure`` always writes that flag beside the one for collecting the profile, so where only the
+    second is left, the first was used. A plain build has both, an interpreter of another compiler may have neither.
+    """
+    if "--enable-optimizations" in said.get("CONFIG_ARGS", ""):
+        return True
+    return bool(said.get("PGO_PROF_GEN_FLAG", "").strip()) and not said.get("PGO_PROF_USE_FLAG", "").strip()
 
 
 def facts(python: str) -> dict[str, Any]:
@@ -53,7 +64,8 @@ def _python_facts(python: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(out)
     except ValueError:
         return {"error": out[-300:]}
-    return found
+    # What it says of its build names folders of this machine: a result that is published has no use for them.
+    return {"profile_guided": profile_guided(found.pop("said"))} | found
 
 
 def _output(command: list[str]) -> str:

@@ -74,11 +74,11 @@ def _rounded(value: Any) -> Any:
 def _machine_line(result: Mapping[str, Any]) -> str:
     machine, settings = result["machine"], result["settings"]
     python = machine["python"]
-    build = "with" if python.get("enable_optimizations") else "without"
+    build = "with" if python.get("profile_guided") else "without"
     load = ", ".join(f"{one:.2f}" for one in machine["load_average"])
     return (
         f"{machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}, {machine['nginx']}\n"
-        f"Python {python.get('version')} ({build} --enable-optimizations, {python.get('loop_ns', 0):.1f} ns a loop step), load average {load}, "
+        f"Python {python.get('version')} (built {build} profile-guided optimisation, {python.get('loop_ns', 0):.1f} ns a loop step), load average {load}, "
         f"{'real-time class' if settings['realtime'] else 'ordinary scheduling'}, form {result['form']}, code {settings['fingerprint']}"
     )
 

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from streamgauge.records import Measurement
 from streamgauge.sinks.ledger_table import exchanges, metadata, unmeasured, workers
 from tests.bench import processes
-from tests.bench.cli import main
+from tests.bench.cli import _command, _parser, main
 from tests.bench.ledger import read_ledger, remove, rows_so_far
 from tests.bench.machine import Watch, calibrate
 from tests.bench.scenarios import ALL, Scenario, full, held_open, short, streams
@@ -170,3 +170,9 @@ def test_an_unknown_scenario_is_refused_with_the_names_there_are(capsys: pytest.
     told = capsys.readouterr().err
     assert "streems-1" in told
     assert "streams-1000" in told
+
+
+def test_a_result_says_how_to_run_the_same_again_and_names_no_folder() -> None:
+    options = _parser().parse_args(["--full", "--only", "unary,idle", "--rounds", "1", "--streamgauge", "/a/b", "--save", "/c/d.json"])
+    assert _command("full", options) == "tests/bench/run.py --full --only unary,idle --rounds 1"
+    assert _command("short", _parser().parse_args([])) == "tests/bench/run.py --short"
