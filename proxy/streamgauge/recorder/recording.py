@@ -216,8 +216,11 @@ class Recording:
             self._tail.remove(name)
             self._live.gone(name, self._accounts.open)
 
-    def _insist(self, act: Callable[[], T]) -> T:
-        """Do it with the ledger, trying again for as long as it cannot be written, and on a new one where the old is lost."""
+    def _insist(self, act: Callable[[], T], *, restores: bool = True) -> T:
+        """Do it with the ledger, trying again for as long as it cannot be written, and on a new one where the old is lost.
+
+        ``restores``: once this has worked, the ledger can be written.
+        """
         pause = RETRY_SECONDS[0]
         while True:
             try:
@@ -232,15 +235,17 @@ class Recording:
                 self._pause_or_give_up(pause)
                 pause = min(pause * 2, RETRY_SECONDS[1])
             else:
-                if self._ledger_error is not None:
+                if restores and self._ledger_error is not None:
                     self._ledger_error = None
                     _log.info("recording to %s", self._ledger.path)
                 return result
 
     def _begin_new(self, why: str) -> None:
+        known = why == self._ledger_error
         self._ledger_trouble(why)
-        aside = self._insist(self._ledger.begin_new)
-        _log.critical("%s; it was set aside as %s, and a new ledger begins", why, aside or "(nothing was left of it)")
+        aside = self._insist(self._ledger.begin_new, restores=False)
+        if aside is not None or not known:
+            _log.critical("%s; it was set aside as %s, and a new ledger begins", why, aside or "(nothing was left of it)")
         with self._guard:
             self._accounts.begin_new_ledger()
             self._live.outcomes.clear()
@@ -253,6 +258,7 @@ class Recording:
     def _pause_or_give_up(self, pause: float) -> None:
         if self._stop.is_set() and time.monotonic() + pause > self._deadline:
             raise CouldNotRun(f"the ledger could not be written until the end ({self._ledger_error}); the spool keeps what is missing")
+        _log.debug("the ledger is tried again in %.2f s", pause)
         self._rest(pause)
 
     def _rest(self, seconds: float) -> None:
