@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -43,6 +44,16 @@ def wait_for(found: Callable[[], T | None], what: str, seconds: float = 30.0) ->
 def until(condition: Callable[[], object], what: str, seconds: float = 30.0) -> None:
     """Wait for ``condition``; fail naming ``what`` did not come."""
     wait_for(lambda: True if condition() else None, what, seconds)
+
+
+def refused(address: str) -> bool:
+    """Whether nobody listens there."""
+    host, _, port = address.partition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=30).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 class Serving:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import time
 from collections import Counter
 from pathlib import Path
@@ -13,8 +12,8 @@ import pytest
 from streamgauge.records import Measurement
 from streamgauge.testing import Script, ScriptedUpstream
 from streamgauge.testing.received import Received
-from tests.chaos.callers import PATIENCE_SECONDS, UNARY, Caller, Callers
-from tests.chaos.serving import Serving, until
+from tests.chaos.callers import UNARY, Caller, Callers
+from tests.chaos.serving import Serving, refused, until
 from tests.recorder.driving import account
 
 SHORT = Script(output_tokens=50, ttft=0.01, gap=0.02)
@@ -28,15 +27,6 @@ LONG_STREAM = "/model/long/converse-stream"
 
 def script(request: Received) -> Script:
     return LONG if "long" in request.path else SHORT
-
-
-def refused(address: str) -> bool:
-    host, _, port = address.partition(":")
-    try:
-        socket.create_connection((host, int(port)), timeout=PATIENCE_SECONDS).close()
-    except ConnectionRefusedError:
-        return True
-    return False
 
 
 def by_call(serving: Serving) -> dict[str | None, Measurement]:

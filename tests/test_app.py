@@ -1,0 +1,273 @@
+"""The supervisor: what dies is started again, sockets stay, what cannot work is refused by name, and the end comes in order."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streamgauge.app import BACKOFF_SECONDS, STEADY_SECONDS, Child, StopSignals, Supervisor
+from streamgauge.config import load
+from streamgauge.errors import CouldNotRun, StreamgaugeError, UsageError
+from streamgauge.testing import Script, ScriptedUpstream
+from tests.chaos.callers import UNARY, Caller
+from tests.chaos.serving import refused, until
+from tests.recorder.driving import account
+
+NOWHERE = "http://127.0.0.1:1"
+
+
+def supervisor(tmp_path: Path, upstream: str = NOWHERE, **settings: Any) -> Supervisor:
+    usual: dict[str, Any] = {
+        "listen": ("127.0.0.1:0",),
+        "admin": "127.0.0.1:0",
+        "ledger": str(tmp_path / "ledger.db"),
+        "targets.upstreams": {"bedrock-runtime": upstream},
+        "targets.default_region": "us-east-1",
+        "relay.signing": "passthrough",
+        "drain_seconds": 2.0,
+        "log_level": "WARNING",
+    }
+    return Supervisor(load(None, usual | settings))
+
+
+@contextmanager
+def opened(tmp_path: Path, upstream: str = NOWHERE, **settings: Any) -> Iterator[Supervisor]:
+    made = supervisor(tmp_path, upstream, **settings)
+    made.open()
+    try:
+        yield made
+    finally:
+        made.stop()
+
+
+def tended(proxy: Supervisor, condition: Callable[[], object], what: str) -> None:
+    """Have the supervisor look around until the condition holds."""
+
+    def looked() -> object:
+        proxy.tend()
+        return condition()
+
+    until(looked, what)
+
+
+def child(code: str, settings: Any = None) -> Child:
+    return Child("child", [sys.executable, "-S", "-c", code], lambda: settings, [])
+
+
+def ended(made: Child) -> int:
+    codes: list[int] = []
+
+    def died() -> bool:
+        code = made.died()
+        if code is not None:
+            codes.append(code)
+        return bool(codes)
+
+    until(died, "end of the child")
+    return codes[0]
+
+
+# --- one child ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_child_gets_its_settings_and_its_death_is_told_once() -> None:
+    made = child("import sys, json; sys.exit(json.loads(sys.stdin.readline())['code'])", {"code": 7})
+    made.start()
+    assert ended(made) == 7
+    assert made.died() is None
+
+
+def test_a_child_that_dies_before_it_reads_its_settings_harms_nobody() -> None:
+    made = child("import os; os.close(0)", "x" * 1_000_000)
+    made.start()
+    assert ended(made) == 0
+
+
+def test_the_pause_grows_to_its_bound_and_begins_anew_after_a_steady_life() -> None:
+    made = child("")
+    pauses = []
+    for _ in range(7):
+        made.start()
+        ended(made)
+        pauses.append(made.pause)
+        assert made.restart_at == pytest.approx(time.monotonic() + made.pause, abs=1.0)
+    assert pauses == [min(BACKOFF_SECONDS[0] * 2**n, BACKOFF_SECONDS[1]) for n in range(1, 8)]
+    made.start()
+    made.started_at -= STEADY_SECONDS
+    ended(made)
+    assert made.pause == BACKOFF_SECONDS[0]
+
+
+# --- the whole ---------------------------------------------------------------------------------------------------------
+
+
+def test_what_dies_is_started_again_on_the_same_sockets_once_its_pause_is_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with ScriptedUpstream(Script(output_tokens=3)) as upstream, opened(tmp_path, upstream.url) as proxy:
+        assert Caller(proxy.addresses[0], "first", UNARY).result().status == 200
+        before, address = proxy.pids(), proxy.addresses[0]
+        for pid in before.values():
+            os.kill(pid, signal.SIGKILL)
+        with caplog.at_level(logging.ERROR):
+            tended(proxy, lambda: not proxy.pids(), "death of all")
+        proxy.tend()
+        assert proxy.pids() == {}
+        waiting = Caller(address, "second", UNARY)
+        tended(proxy, lambda: waiting.over, "answer of the next worker")
+        assert waiting.result().status == 200
+        tended(proxy, lambda: set(proxy.pids()) == set(before), "all of them")
+        assert not set(proxy.pids().values()) & set(before.values())
+        assert proxy.addresses == [address]
+    assert sorted(record.getMessage() for record in caplog.records) == [
+        f"{name} ended with exit code -9; starting another in 0.2 s" for name in ("recorder", "worker 0")
+    ]
+
+
+def test_each_life_of_a_worker_has_a_name_of_its_own(tmp_path: Path) -> None:
+    proxy = supervisor(tmp_path)
+    worker = proxy._worker_child(0, [3])
+    assert worker.settings()["worker_id"] != worker.settings()["worker_id"]
+
+
+def test_several_workers_share_one_port(tmp_path: Path) -> None:
+    with ScriptedUpstream(Script(output_tokens=3)) as upstream:
+        with opened(tmp_path, upstream.url, workers=2) as proxy:
+            assert set(proxy.pids()) == {"recorder", "worker 0", "worker 1"}
+            calls = [Caller(proxy.addresses[0], str(number), UNARY) for number in range(12)]
+            assert [caller.result().status for caller in calls] == [200] * 12
+        found = account(tmp_path / "ledger.db")
+    assert (found.seen, found.finished) == (12, True)
+
+
+def test_several_addresses_are_served_by_one_worker(tmp_path: Path) -> None:
+    with (
+        ScriptedUpstream(Script(output_tokens=3)) as upstream,
+        opened(tmp_path, upstream.url, listen=("127.0.0.1:0", "localhost:0")) as proxy,
+    ):
+        assert len(set(proxy.addresses)) == 2
+        assert [Caller(address, address, UNARY).result().status for address in proxy.addresses] == [200, 200]
+
+
+def test_at_the_end_the_port_goes_first_then_the_workers_then_the_recorder(tmp_path: Path) -> None:
+    proxy = supervisor(tmp_path)
+    proxy.open()
+    (worker,), recorder = proxy._workers, proxy._recorder
+    assert recorder is not None
+    asked: list[str] = []
+    for name, process in (("worker", worker.process), ("recorder", recorder.process)):
+        assert process is not None
+
+        def terminate(name: str = name, terminate: Callable[[], None] = process.terminate) -> None:
+            alive = sorted(proxy.pids())
+            asked.append(f"{name} while {' and '.join(alive)} live, port {'closed' if proxy._listeners[0][0].fileno() < 0 else 'open'}")
+            terminate()
+
+        process.terminate = terminate  # type: ignore[method-assign]
+    proxy.stop()
+    assert asked == ["worker while recorder and worker 0 live, port closed", "recorder while recorder live, port closed"]
+    assert refused(proxy.addresses[0])
+    assert refused(proxy.admin_address)
+    proxy.stop()  # again: nothing
+    assert proxy.pids() == {}
+
+
+def test_a_child_that_does_not_end_is_killed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    proxy = supervisor(tmp_path, drain_seconds=0.1)
+    stubborn = child(
+        "import signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); sys.stdin.readline(); print(flush=True); signal.pause()"
+    )
+    stubborn.start()
+    proxy._workers = [stubborn]
+    proxy.stop()
+    assert stubborn.process is None
+    assert [record.getMessage() for record in caplog.records] == ["child did not end within 5.1 s and is killed"]
+
+
+# --- what cannot work --------------------------------------------------------------------------------------------------
+
+
+def fails(proxy: Supervisor, kind: type[StreamgaugeError], match: str) -> None:
+    """Opening is refused, and nothing is left behind."""
+    with pytest.raises(kind, match=match):
+        proxy.open()
+    assert proxy.pids() == {}
+    assert all(sock.fileno() < 0 for group in proxy._listeners for sock in group)
+
+
+@pytest.mark.parametrize("key", ["listen", "admin"])
+@pytest.mark.parametrize("shared", [False, True], ids=["plainly", "by somebody who would share it"])
+def test_an_address_that_is_taken_is_named(tmp_path: Path, key: str, shared: bool) -> None:
+    with closing(socket.socket()) as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, shared)
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        taken: dict[str, Any] = {key: (address,) if key == "listen" else address}
+        fails(supervisor(tmp_path, **taken), CouldNotRun, f"cannot listen on {address}")
+
+
+def test_traffic_and_admin_do_not_share_a_port(tmp_path: Path) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    fails(supervisor(tmp_path, listen=(address,), admin=address), CouldNotRun, f"cannot listen on {address}")
+
+
+def test_an_address_that_is_not_this_machines_is_named(tmp_path: Path) -> None:
+    fails(supervisor(tmp_path, admin="192.0.2.1:8788"), CouldNotRun, r"cannot listen on 192\.0\.2\.1:8788 \(Cannot assign")
+
+
+def test_an_upstream_that_is_our_own_listener_is_refused(tmp_path: Path) -> None:
+    fails(
+        supervisor(tmp_path, "http://localhost:9787", listen=("127.0.0.1:9787",)),
+        UsageError,
+        r"targets\.upstreams\.bedrock-runtime: http://localhost:9787 is this proxy's own listener",
+    )
+
+
+def test_a_ledger_that_is_a_directory_is_named(tmp_path: Path) -> None:
+    fails(supervisor(tmp_path, ledger=str(tmp_path)), CouldNotRun, f"the ledger {tmp_path} is a directory")
+
+
+def test_a_spool_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    fails(
+        supervisor(tmp_path, ledger=str(tmp_path / "file" / "ledger.db")),
+        CouldNotRun,
+        r"the spool directory .*file/ledger\.db\.spool cannot be made",
+    )
+
+
+def test_proxy_variables_that_lead_to_ourselves_do_not_hold_for_us(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+    monkeypatch.setenv("HTTPS_PROXY", f"http://localhost:{port}")
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.example:3128")
+    with opened(tmp_path, listen=(f"127.0.0.1:{port}",)):
+        assert "HTTPS_PROXY" not in os.environ
+        assert os.environ["HTTP_PROXY"] == "http://proxy.example:3128"
+
+
+# --- signals -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_that_came_before_anybody_waited_is_not_lost(sig: signal.Signals) -> None:
+    before = signal.getsignal(sig)
+    told = StopSignals()
+    try:
+        assert not told.wait(0.0)
+        os.kill(os.getpid(), sig)
+        assert told.wait(5.0)
+    finally:
+        told.close()
+    assert signal.getsignal(sig) is before
