@@ -19,7 +19,7 @@ class Undecodable(StreamgaugeError):
     """A decoder met bytes that make no sense. Measuring of this exchange's content stops; relaying goes on.
 
     ``reason`` is one of a short closed list (``prelude_crc``, ``message_crc``, ``frame_size``, ``header``, ``json``, ``line_too_long``,
-    ``body_too_large``, ``content_encoding``) and becomes a label of a counter.
+    ``body_too_large``, ``content_encoding``, ``decompression_bomb``) and becomes a label of a counter.
     """
 
     side: Side = "upstream"

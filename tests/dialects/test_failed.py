@@ -56,9 +56,22 @@ def test_a_body_that_tells_nothing_leaves_the_status(body: bytes) -> None:
     assert trace(Failed(502, {}), [body, b" "]) == [Fault("502")]
 
 
-def test_a_compressed_body_is_left_alone() -> None:
+def test_a_compressed_body_tells_its_code() -> None:
     body = gzip.compress(b'{"__type":"ThrottlingException"}')
-    assert trace(Failed(429, {"content-encoding": "gzip"}), [body]) == [Fault("429")]
+    assert trace(Failed(429, {"content-encoding": "gzip"}), each_byte(body)) == [Fault("ThrottlingException")]
+
+
+@pytest.mark.parametrize(
+    ("coding", "body"),
+    [
+        ("gzip", b"not gzip"),
+        ("gzip", gzip.compress(b" " * 50_000_000 + b'{"__type":"A"}')),
+        ("gzip", gzip.compress(b" " * (MAX_ERROR_BODY + 1) + b'{"__type":"A"}')),
+        ("gzip, br", b'{"__type":"A"}'),
+    ],
+)
+def test_a_compressed_body_that_tells_nothing_leaves_the_status(coding: str, body: bytes) -> None:
+    assert trace(Failed(429, {"content-encoding": coding}), [body]) == [Fault("429")]
 
 
 def test_what_the_head_says_is_told_before_the_fault() -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from streamgauge.dialects import open_dialect
 from streamgauge.dialects.anthropic import Anthropic, AnthropicStream
+from streamgauge.dialects.compressed import Compressed
 from streamgauge.dialects.converse import Converse, ConverseStream
 from streamgauge.dialects.failed import Failed
 from streamgauge.dialects.invoke_model import InvokeModel, InvokeModelStream
@@ -44,9 +45,8 @@ def test_an_error_status_is_read_as_an_error_whatever_was_asked(operation: Opera
     assert type(open_dialect(operation, 400, shapes.EVENT_STREAM, {})) is Failed
 
 
-def test_a_compressed_answer_is_not_read_and_says_why() -> None:
-    dialect = open_dialect(shapes.OPENAI_CHAT, 200, shapes.SSE, {"content-encoding": "gzip"})
-    assert trace(dialect, [b"\x1f\x8b"]) == ["content_encoding"]
+def test_a_compressed_answer_is_decoded_for_its_reader() -> None:
+    assert type(open_dialect(shapes.OPENAI_CHAT, 200, shapes.SSE, {"content-encoding": "gzip"})) is Compressed
 
 
 @pytest.mark.parametrize("encoding", ["identity", "Identity ", ""])

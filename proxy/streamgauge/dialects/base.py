@@ -34,12 +34,11 @@ T = TypeVar("T")
 
 
 class Dialect(Protocol):
-    """Turns the body bytes of one response into stream events. One object per response.
+    """Turns the body bytes of one response into stream events. One object per response."""
 
-    ``frames`` counts complete frames of any kind, also those that say nothing.
-    """
-
-    frames: int
+    @property
+    def frames(self) -> int:
+        """Complete frames of any kind so far, also those that say nothing."""
 
     def feed(self, body: bytes) -> Events:
         """Take the next body bytes, in any slicing; return the events they complete.

@@ -12,6 +12,8 @@ import msgspec
 
 from streamgauge.dialects.base import NOT_JSON, NOTHING, Events
 from streamgauge.dialects.meaning.counts import OTHER, error_code
+from streamgauge.errors import Undecodable
+from streamgauge.framing.coding import content_decoder, is_plain
 from streamgauge.records import Fault
 
 MAX_ERROR_BODY = 64 * 1024
@@ -38,16 +40,15 @@ _error = msgspec.json.Decoder(_Error)
 class Failed:
     """One error answer; tells its fault when the body is complete."""
 
-    __slots__ = ("_header", "_held", "_opening", "_status", "frames")
+    __slots__ = ("_coding", "_header", "_held", "_opening", "_status", "frames")
 
     def __init__(self, status: int, headers: Mapping[str, str], opening: Events = NOTHING) -> None:
         self.frames = 0
         self._status = status
         self._opening = opening
         self._header = headers.get("x-amzn-errortype", "")
-        # A compressed body is left alone: the code is in the header, or the status has to do.
-        readable = headers.get("content-encoding", "identity") == "identity"
-        self._held: bytearray | None = bytearray() if readable else None
+        self._held: bytearray | None = bytearray()
+        self._coding = headers.get("content-encoding")
 
     def feed(self, body: bytes) -> Events:
         """See ``Dialect.feed``; never raises."""
@@ -65,8 +66,24 @@ class Failed:
     def _code(self) -> str:
         code = error_code(_bare(self._header))
         if code == OTHER:
-            code = error_code(*_candidates(bytes(self._held or b"")), self._status)
+            code = error_code(*_candidates(self._body()), self._status)
         return code
+
+    def _body(self) -> bytes:
+        """The plain body as far as it can be had; of a damaged or endless one nothing."""
+        held = bytes(self._held or b"")
+        if self._coding is None or is_plain(self._coding):
+            return held
+        decoder = content_decoder(self._coding)
+        plain = bytearray()
+        try:
+            for piece in decoder.feed(held) if decoder is not None else ():
+                plain += piece
+                if len(plain) > MAX_ERROR_BODY:
+                    return b""
+        except Undecodable:
+            return b""
+        return bytes(plain)
 
 
 def _bare(name: str | None) -> str | None:

@@ -10,6 +10,7 @@ from functools import lru_cache, partial
 
 from streamgauge.dialects.anthropic import Anthropic, AnthropicStream
 from streamgauge.dialects.base import Dialect, Events
+from streamgauge.dialects.compressed import Compressed
 from streamgauge.dialects.converse import Converse, ConverseStream
 from streamgauge.dialects.failed import Failed
 from streamgauge.dialects.invoke_model import InvokeModel, InvokeModelStream
@@ -17,6 +18,7 @@ from streamgauge.dialects.meaning.counts import head_facts
 from streamgauge.dialects.opaque import Opaque
 from streamgauge.dialects.openai_chat import OpenAiChat, OpenAiChatStream
 from streamgauge.dialects.sagemaker import SageMaker, SageMakerStream
+from streamgauge.framing.coding import content_decoder, is_plain
 from streamgauge.records import Operation
 
 EVENT_STREAM = "application/vnd.amazon.eventstream"
@@ -52,9 +54,10 @@ def open_dialect(operation: Operation, status: int, content_type: str | None, he
     if reader is None:
         return Opaque(opening)
     coding = headers.get("content-encoding")
-    if coding is not None and coding.strip().lower() not in ("", "identity"):
-        return Opaque(opening, refused="content_encoding")
-    return reader(opening)
+    if coding is None or is_plain(coding):
+        return reader(opening)
+    decoder = content_decoder(coding)
+    return Compressed(reader(opening), decoder) if decoder is not None else Opaque(opening, refused="content_encoding")
 
 
 @lru_cache(maxsize=256)  # each provider spells its few in one way; strangers' cannot fill more than this
