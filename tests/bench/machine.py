@@ -122,6 +122,15 @@ def core_time(core: int) -> CoreTime:
     raise LookupError(f"no core {core}: this benchmark needs two cores")
 
 
+def wake_ups(interrupts: str) -> int:
+    """From the text of ``/proc/interrupts``: how often a core has interrupted another one to wake a process there, all cores together.
+
+    The waking side pays for it, and on a virtual machine dearly. Zero where the kernel does not name them as x86 and ARM do.
+    """
+    lines = [line.split() for line in interrupts.splitlines() if "escheduling interrupts" in line]
+    return sum(int(word) for line in lines for word in line[1:] if word.isdigit())
+
+
 class Watch:
     """What a core did between two moments, as shares of the time between them."""
 

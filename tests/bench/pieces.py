@@ -10,12 +10,13 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from tests.bench import processes
 from tests.bench.build import CannotRun
 from tests.bench.ledger import read_ledger, remove, rows_so_far
-from tests.bench.machine import LAB_CORE, TARGET_CORE, Watch, calibrate
+from tests.bench.machine import LAB_CORE, TARGET_CORE, Watch, calibrate, wake_ups
 from tests.bench.scenarios import Load, Scenario
 from tests.bench.targets import Bench, Running, Upstream, fake_upstream, started, wait_until
 
@@ -27,6 +28,7 @@ IDLE_SECONDS = 3.0
 DRAIN_SECONDS = 90
 """How long the recorder may take to write what a burst left in the spool, before the check is made all the same."""
 SAMPLE_SECONDS = 0.5
+INTERRUPTS = Path("/proc/interrupts")
 PATIENCE_SECONDS = 5
 """For one answer or one closed connection: a thousand times what it should take."""
 
@@ -69,9 +71,10 @@ def _loaded(scenario: Scenario, bench: Bench, upstream: Upstream, running: Runni
     if scenario.prelude:
         first = run_load(scenario.prelude, bench, running)
         sent, tokens = first["sent"], first["done"] * scenario.prelude.output_tokens
-    before = _cpu_by_role(running)
+    before, woken = _cpu_by_role(running), wake_ups(INTERRUPTS.read_text())
     with lag_sampler(upstream, running if scenario.sampled else None) as lag:
         load = run_load(scenario.load, bench, running, upstream)
+    woken = wake_ups(INTERRUPTS.read_text()) - woken
     left = _wait_for_recorder(running, sent + load["sent"])
     whole = {role: used - before[role] for role, used in _cpu_by_role(running).items()}
     return {
@@ -79,6 +82,7 @@ def _loaded(scenario: Scenario, bench: Bench, upstream: Upstream, running: Runni
         "sent": sent + load["sent"],
         "expected_tokens": tokens + load["done"] * scenario.load.output_tokens,
         "whole_cpu_s": whole,
+        "wake_ups": woken,
         "backlog": left,
         "lag": lag or None,
     }

@@ -22,8 +22,10 @@ COLUMNS = (
     ("+later p50", "added_later_p50_us", "{:,.0f}"),
     ("p99", "added_later_p99_us", "{:,.0f}"),
     ("B/stream", "bytes_per_stream", "{:,.0f}"),
+    ("wake-ups", "wake_ups", "{:.2f}"),
 )
-"""Heading, figure, format. CPU is per chunk for streams and per call for unary; latencies are microseconds over direct."""
+"""Heading, figure, format. CPU is per chunk for streams and per call for unary; latencies are microseconds over direct.
+Wake-ups are interrupts from one core to another, per chunk or call: what makes equal work cost unequally (see docs/explanation/overhead.md)."""
 
 OTHER = (
     ("held_chunks_per_s", "most chunks/s held", "{:,.0f}"),

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import streamgauge
-from tests.bench.machine import facts, profile_guided
+from tests.bench.machine import facts, profile_guided, wake_ups
 
 DEBIANS = Path("/usr/bin/python3")
 DEBIAN = {
@@ -56,3 +56,17 @@ def test_debians_own_interpreter_counts_as_built_with_a_profile() -> None:
     ask = f"import json, sysconfig; print(json.dumps({{name: str(sysconfig.get_config_var(name)) for name in {names}}}))"
     said = json.loads(subprocess.run([DEBIANS, "-c", ask], capture_output=True, text=True, check=True).stdout)
     assert profile_guided(said)
+
+
+INTERRUPTS = """\
+           CPU0       CPU1
+  24:          5          0   PCI-MSI 1-edge      virtio0-config
+ LOC:     900000     800000   Local timer interrupts
+ RES:       1200        345   Rescheduling interrupts
+IPI0:          1          2       Rescheduling interrupts
+"""
+
+
+def test_wake_ups_of_all_cores_are_added_up() -> None:
+    assert wake_ups(INTERRUPTS) == 1200 + 345 + 1 + 2
+    assert wake_ups("") == 0

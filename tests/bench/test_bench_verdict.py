@@ -30,7 +30,7 @@ def piece(target: str, *, cpu: float = 1.0, ttft: float = 100, later: float = 50
     found: Piece = {
         "target": target, "placement": "apart", "calibration_ns": 25.0, "load": load, "sent": calls, "expected_tokens": calls * chunks,
         "whole_cpu_s": {"relay": cpu, "recorder": 0.5, "supervisor": 0.0} if target == "streamgauge" else {"relay": cpu},
-        "upstream": {"requests": calls}, "target_core": {"seconds": 2.0, "busy": cpu / 2, "stolen": 0.0},
+        "upstream": {"requests": calls}, "wake_ups": 2 * calls, "target_core": {"seconds": 2.0, "busy": cpu / 2, "stolen": 0.0},
     }  # fmt: skip
     if target == "streamgauge":
         found["ledger"] = {
@@ -88,6 +88,12 @@ def test_cpu_is_per_chunk_for_streams_and_per_call_for_unary() -> None:
     unary["load"]["later_transit"] = times(0, 0, n=0)
     assert figures(streams)["cpu_us"] == pytest.approx(1000)
     assert figures(unary)["cpu_us"] == pytest.approx(10_000)
+
+
+def test_wake_ups_are_per_call_too() -> None:
+    unary = piece("nginx", calls=50)
+    unary["load"]["later_transit"] = times(0, 0, n=0)
+    assert figures(unary)["wake_ups"] == 2
 
 
 def test_the_whole_product_is_the_relay_plus_everything_the_others_used_for_all_calls() -> None:

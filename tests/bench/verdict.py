@@ -161,6 +161,7 @@ def _load_figures(piece: Raw) -> dict[str, float]:
         "reads_per_chunk": load["window_reads"] / max(load["window_chunks"], 1),
         "relay_peak_mb": relay["rss_peak"] / 1e6,
         "lab_busy": lab_busy(load),
+        "wake_ups": piece["wake_ups"] / max(all_units, 1),
     }
     if streams:
         found["bytes_per_stream"] = (relay["rss_mean"] - relay["rss_before"]) / max(load["open_most"], 1)
