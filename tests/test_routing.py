@@ -58,7 +58,9 @@ def test_what_stands_before_the_operation_does_not_hide_it(prefix: str) -> None:
         ("/v1/chat/completions", "ChatCompletions", "openai_chat"),
         ("/anthropic/v1/messages", "Messages", "anthropic"),
         ("/anthropic/v1/messages/count_tokens", "CountMessageTokens", "opaque"),
-        ("/v1/responses", "Responses", "opaque"),
+        ("/v1/responses", "Responses", "openai_responses"),
+        ("/openai/v1/responses", "Responses", "openai_responses"),
+        ("/openai/v1/responses/resp_1/cancel", "opaque", "opaque"),
     ],
 )
 def test_compatible_routes_take_the_service_the_caller_addressed(path: str, name: str, dialect: str) -> None:

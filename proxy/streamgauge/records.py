@@ -39,7 +39,7 @@ class Operation(msgspec.Struct, frozen=True):
     """What was asked of which service, as found from method and raw target (see ``routing``).
 
     ``dialect`` names the wire format of a *successful* answer: ``converse``, ``converse_stream``, ``invoke``,
-    ``invoke_stream``, ``anthropic``, ``openai_chat``, ``sagemaker``, ``sagemaker_stream`` or ``opaque``.
+    ``invoke_stream``, ``anthropic``, ``openai_chat``, ``openai_responses``, ``sagemaker``, ``sagemaker_stream`` or ``opaque``.
     ``streaming`` is ``None`` where only the request's body tells (OpenAI- and Anthropic-compatible routes).
     """
 

@@ -82,7 +82,7 @@ COMPATIBLE = (
     ("/chat/completions", "ChatCompletions", "openai_chat", None),
     ("/messages", "Messages", "anthropic", None),
     ("/messages/count_tokens", "CountMessageTokens", "opaque", False),
-    ("/responses", "Responses", "opaque", None),
+    ("/responses", "Responses", "openai_responses", None),
 )
 """Routes that no service model has: suffix, operation name, dialect, streaming (``None``: only the body tells). All are POST."""
 

@@ -10,18 +10,17 @@ import argparse
 import timeit
 from collections.abc import Callable
 
-from streamgauge.dialects import open_dialect
 from streamgauge.framing.eventstream import EventStreamDecoder
-from streamgauge.records import Operation
-from tests.dialects import shapes
+from tests.dialects import every_shape, shapes
+from tests.dialects.shapes import Stream
 
 DELTAS = 400
 
 
-def _feeder(operation: Operation, content_type: str, chunks: list[bytes]) -> Callable[[], None]:
+def _feeder(stream: Stream) -> Callable[[], None]:
     def feed() -> None:
-        dialect = open_dialect(operation, 200, content_type, {})
-        for chunk in chunks:
+        dialect = stream.open()
+        for chunk in stream.chunks:
             dialect.feed(chunk)
         dialect.close()
 
@@ -42,9 +41,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=40)
     rounds = parser.parse_args().rounds
-    for name, make in shapes.STREAMS.items():
+    for name, make in every_shape.STREAMS.items():
         stream = make(DELTAS)
-        best = min(timeit.repeat(_feeder(stream.operation, stream.content_type, stream.chunks), number=1, repeat=rounds))
+        best = min(timeit.repeat(_feeder(stream), number=1, repeat=rounds))
         print(f"{name:30s} {best / len(stream.chunks) * 1e6:6.2f} us/frame")
     converse = shapes.STREAMS["converse_stream"](DELTAS).chunks
     best = min(timeit.repeat(_framing(converse), number=1, repeat=rounds))

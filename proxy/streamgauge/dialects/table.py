@@ -17,6 +17,7 @@ from streamgauge.dialects.invoke_model import InvokeModel, InvokeModelStream
 from streamgauge.dialects.meaning.counts import head_facts
 from streamgauge.dialects.opaque import Opaque
 from streamgauge.dialects.openai_chat import OpenAiChat, OpenAiChatStream
+from streamgauge.dialects.openai_responses import OpenAiResponses, OpenAiResponsesStream
 from streamgauge.dialects.sagemaker import SageMaker, SageMakerStream
 from streamgauge.framing.coding import content_decoder, is_plain
 from streamgauge.records import Operation
@@ -34,6 +35,8 @@ _READERS: dict[tuple[str, str], Callable[[Events], Dialect]] = {
     ("invoke_stream", EVENT_STREAM): InvokeModelStream,
     ("openai_chat", JSON): OpenAiChat,
     ("openai_chat", SSE): OpenAiChatStream,
+    ("openai_responses", JSON): OpenAiResponses,
+    ("openai_responses", SSE): OpenAiResponsesStream,
     ("sagemaker", JSON): SageMaker,
     ("sagemaker_stream", EVENT_STREAM): SageMakerStream,
 }

@@ -45,8 +45,8 @@ def test_anthropic_messages_name_model_and_streaming_in_the_body() -> None:
     assert facts_of(shapes.ANTHROPIC, body) == RequestFacts("claude-made-up", True, 512, 1.0, 1024, 1, service_tier="auto")
 
 
-@pytest.mark.parametrize("name", ["max_completion_tokens", "max_tokens"])
-def test_openai_chat_limits_its_tokens_under_two_names(name: str) -> None:
+@pytest.mark.parametrize("name", ["max_completion_tokens", "max_output_tokens", "max_tokens"])
+def test_openai_limits_its_tokens_under_three_names(name: str) -> None:
     body = {"model": "gpt-made-up", "messages": [], name: 512}
     assert facts_of(shapes.OPENAI_CHAT, body) == RequestFacts("gpt-made-up", False, 512)
 

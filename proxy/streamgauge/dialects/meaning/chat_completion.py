@@ -43,6 +43,7 @@ class Choice(msgspec.Struct):
 
 class _PromptDetails(msgspec.Struct):
     cached_tokens: Count | None = None
+    cache_write_tokens: Count | None = None
 
 
 class _CompletionDetails(msgspec.Struct):
@@ -63,6 +64,7 @@ class ChatUsage(msgspec.Struct):
             input_tokens=self.prompt_tokens,
             output_tokens=self.completion_tokens,
             cache_read_tokens=self.prompt_tokens_details.cached_tokens if self.prompt_tokens_details is not None else None,
+            cache_write_tokens=self.prompt_tokens_details.cache_write_tokens if self.prompt_tokens_details is not None else None,
             reasoning_tokens=self.completion_tokens_details.reasoning_tokens if self.completion_tokens_details is not None else None,
         )
 

@@ -74,6 +74,7 @@ class _Request(msgspec.Struct):
     stream: bool | None = None
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
+    max_output_tokens: int | None = None
     max_tokens_to_sample: int | None = None
     max_gen_len: int | None = None
     temperature: float | None = None
@@ -93,7 +94,7 @@ class _Request(msgspec.Struct):
         return self.inferenceConfig or self.textGenerationConfig or self.parameters or _NO_SAMPLING
 
     def most_tokens(self) -> int | None:
-        stated = (self.max_completion_tokens, self.max_tokens, self.max_tokens_to_sample, self.max_gen_len)
+        stated = (self.max_completion_tokens, self.max_output_tokens, self.max_tokens, self.max_tokens_to_sample, self.max_gen_len)
         return _count(_first(*stated, self.sampling().max_tokens()))
 
     def budget(self) -> int | None:
