@@ -19,14 +19,17 @@ from tests.recorder.driving import account
 SHORT = Script(output_tokens=50, ttft=0.01, gap=0.02)
 """A second: longer than it takes to stop listening, far shorter than the draining."""
 
+BRIEF = Script(output_tokens=8, ttft=0.01, gap=0.02)
+"""A small part of a draining of seconds, on a busy machine as well."""
+
 LONG = Script(output_tokens=5_000, ttft=0.01, gap=0.02)
 """Minutes."""
 
-LONG_STREAM = "/model/long/converse-stream"
+BRIEF_STREAM, LONG_STREAM = "/model/brief/converse-stream", "/model/long/converse-stream"
 
 
 def script(request: Received) -> Script:
-    return LONG if "long" in request.path else SHORT
+    return {"brief": BRIEF, "long": LONG}.get(request.model or "", SHORT)
 
 
 def by_call(serving: Serving) -> dict[str | None, Measurement]:
@@ -54,18 +57,18 @@ def test_open_streams_end_nobody_new_comes_in_and_every_row_is_there(tmp_path: P
 
 
 def test_a_stream_longer_than_the_draining_is_cut_and_measured(tmp_path: Path) -> None:
-    with ScriptedUpstream(script) as upstream, Serving(tmp_path, upstream.url, drain_seconds=1.5) as serving:
-        short, endless = Caller(serving.address, "short"), Caller(serving.address, "long", LONG_STREAM)
+    with ScriptedUpstream(script) as upstream, Serving(tmp_path, upstream.url, drain_seconds=3.0) as serving:
+        brief, endless = Caller(serving.address, "brief", BRIEF_STREAM), Caller(serving.address, "long", LONG_STREAM)
         upstream.wait_received(2)
         before = time.monotonic()
         assert serving.stop() == 0
         took = time.monotonic() - before
-        results = short.result(), endless.result()
+        results = brief.result(), endless.result()
     assert [one.became for one in results] == ["whole", "broken"]
     assert b"contentBlockDelta" in results[1].received
     assert b"messageStop" not in results[1].received
     rows = by_call(serving)
-    assert {name: row.outcome for name, row in rows.items()} == {"short": "completed", "long": "proxy_error"}
+    assert {name: row.outcome for name, row in rows.items()} == {"brief": "completed", "long": "proxy_error"}
     cut = rows["long"]
     assert (cut.side, cut.http_status) == ("proxy", 200)
     assert cut.ttft is not None
