@@ -1,7 +1,8 @@
-"""Write the reference pages that are made from the code's own tables: ``python docs/generate.py``. A test compares them."""
+"""Write what is made from the code's own tables and from saved results: ``python docs/generate.py``. A test compares all of it."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from streamgauge.reports.attribution import PHASES, SPENDERS
@@ -10,6 +11,9 @@ from streamgauge.reports.figures import FEW, FEW_MARK, FIGURES, OUTCOMES, PERCEN
 from streamgauge.reports.waterfall import TITLES
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))  # as a script it knows the package, and not the tests
+
+from tests.docs import acceptance_page, cost  # noqa: E402  # after the path it needs
 
 DEFINITIONS_HEAD = """\
 # Definitions of the figures
@@ -93,8 +97,28 @@ def _dimensions() -> str:
     )
 
 
-PAGES = {"reference/definitions.md": definitions}
-"""Generated pages by their path under ``docs/``."""
+def overhead() -> str:
+    """``docs/explanation/overhead.md``: its own prose, and the tables of the published result."""
+    return cost.between((HERE / "explanation" / "overhead.md").read_text(encoding="utf-8"), "figures", cost.figures(cost.saved()))
+
+
+def front_page() -> str:
+    """``README.md`` with what the proxy costs."""
+    return cost.between((HERE.parent / "README.md").read_text(encoding="utf-8"), "cost", cost.lines(cost.saved()))
+
+
+def acceptance_results() -> str:
+    """The text of ``docs/reference/acceptance-results.md``."""
+    return acceptance_page.page(acceptance_page.saved())
+
+
+PAGES = {
+    "reference/definitions.md": definitions,
+    "reference/acceptance-results.md": acceptance_results,
+    "explanation/overhead.md": overhead,
+    "../README.md": front_page,
+}
+"""Pages that are generated, as a whole or in part, by their path from ``docs/``."""
 
 
 def main() -> None:
