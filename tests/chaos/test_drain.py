@@ -16,8 +16,8 @@ from tests.chaos.callers import UNARY, Caller, Callers
 from tests.chaos.serving import Serving, refused, until
 from tests.recorder.driving import account
 
-SHORT = Script(output_tokens=50, ttft=0.01, gap=0.02)
-"""A second: longer than it takes to stop listening, far shorter than the draining."""
+SHORT = Script(output_tokens=100, ttft=0.01, gap=0.02)
+"""Two seconds: longer than it takes to stop listening, far shorter than the draining."""
 
 BRIEF = Script(output_tokens=8, ttft=0.01, gap=0.02)
 """A small part of a draining of seconds, on a busy machine as well."""
@@ -48,7 +48,7 @@ def test_open_streams_end_nobody_new_comes_in_and_every_row_is_there(tmp_path: P
         until(lambda: refused(serving.address), "end of listening")
         assert not any(stream.over for stream in streams)
         made = [caller.result() for caller in (*streams, unary)]
-        assert serving.process.wait(10) == 0
+        assert serving.process.wait(30) == 0
         assert serving.log.read_text() == ""
     assert Counter((one.became, one.status) for one in made) == {("whole", 200): 9}
     found = account(serving.ledger)
