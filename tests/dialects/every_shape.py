@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Callable
 
 from streamgauge.records import Operation
-from tests.dialects import shapes, shapes_responses
+from tests.dialects import shapes, shapes_families, shapes_responses
 from tests.dialects.shapes import Stream
 
 
@@ -27,5 +27,5 @@ COMPRESSED: dict[str, Callable[[int], Stream]] = {
     "converse_stream_deflate": flushed(zlib.compressobj, shapes.converse_stream, "deflate"),
 }
 
-STREAMS: dict[str, Callable[[int], Stream]] = {**shapes.STREAMS, **shapes_responses.STREAMS, **COMPRESSED}
-WHOLE: dict[str, tuple[Operation, bytes]] = {**shapes.WHOLE, **shapes_responses.WHOLE}
+STREAMS: dict[str, Callable[[int], Stream]] = {**shapes.STREAMS, **shapes_families.STREAMS, **shapes_responses.STREAMS, **COMPRESSED}
+WHOLE: dict[str, tuple[Operation, bytes]] = {**shapes.WHOLE, **shapes_families.WHOLE, **shapes_responses.WHOLE}

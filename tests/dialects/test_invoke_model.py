@@ -6,7 +6,7 @@ import pytest
 
 from streamgauge.dialects.invoke_model import InvokeModel, InvokeModelStream
 from streamgauge.records import REASONING, TOOL, VISIBLE, Fault, Finished, Served, Usage, UsageReported
-from tests.dialects import shapes
+from tests.dialects import shapes, shapes_families
 from tests.dialects.watch import Said, count_outputs, final_usage, trace
 from tests.framing import encode
 
@@ -68,10 +68,10 @@ def test_nova_is_known_by_whichever_of_its_events_comes_first(first: dict[str, A
 
 def test_a_blocked_input_of_titan_ends_without_metrics() -> None:
     text = {"outputText": "made up", "completionReason": "CONTENT_FILTERED", "amazon-bedrock-guardrailAction": "INTERVENED"}
-    assert said_of(text) == [*VISIBLE, Finished("CONTENT_FILTERED")]
+    assert said_of(text) == [*VISIBLE, Finished("guardrail_intervened")]
 
 
-def test_writer_s_bare_string_at_the_end_says_nothing() -> None:
+def test_writer_s_bare_string_behind_the_end_says_nothing() -> None:
     assert said_of({"choices": [{"text": "a", "finish_reason": "stop"}]}, "[DONE]") == [*VISIBLE, Finished("stop")]
 
 
@@ -109,20 +109,97 @@ def test_a_nova_answer_tells_usage_and_reason() -> None:
     assert said == [UsageReported(Usage(1104, 30, 1000, 100)), Finished("end_turn")]
 
 
+@pytest.mark.parametrize("name", shapes_families.ANSWERS)
+def test_an_answer_of_every_family_tells_its_own_counts_and_its_reason(name: str) -> None:
+    answer, usage, reason = shapes_families.ANSWERS[name]
+    said = trace(InvokeModel(), [shapes.dumps(answer)])
+    assert said == [*([UsageReported(usage)] if usage is not None else []), Finished(reason)]
+    assert count_outputs(said) == {}
+
+
+@pytest.mark.parametrize("name", shapes_families.VECTORS)
+def test_embeddings_and_rerankings_tell_at_most_their_input(name: str) -> None:
+    answer, usage = shapes_families.VECTORS[name]
+    assert trace(InvokeModel(), [shapes.dumps(answer)]) == ([UsageReported(usage)] if usage is not None else [])
+
+
+@pytest.mark.parametrize("answer", [{"results": [0.5]}, [1, 2], {"images": ["YQ=="], "error": None}, {"stop_reason": 7}, "text"])
+def test_an_answer_of_no_family_says_nothing(answer: Any) -> None:
+    assert trace(InvokeModel(), [shapes.dumps(answer)]) == []
+
+
 @pytest.mark.parametrize(
-    ("answer", "expected"),
+    ("answer", "code"),
     [
-        ({"generation": "a", "prompt_token_count": 4, "stop_reason": "stop"}, [Finished("stop")]),
-        ({"embedding": [0.1, 0.2]}, []),
-        ({"results": [{"tokenCount": 28.0}]}, []),
-        ([1, 2], []),
-        ({"choices": [], "usage": {"prompt_tokens": 4, "completion_tokens": 30}}, [UsageReported(Usage(4, 30))]),
+        ({"images": None, "error": "This request has been blocked by our content filters."}, "_OTHER"),
+        ({"error": {"type": "BadRequestError", "code": 400}}, "BadRequestError"),
+        ({"type": "error", "error": {"type": "overloaded_error"}}, "overloaded_error"),
+        ({"Output": {"__type": "com.amazon.coral.service#UnknownOperationException"}, "Version": "1.0"}, "UnknownOperationException"),
+        ({"message": "made up"}, "_OTHER"),
     ],
 )
-def test_an_answer_of_another_family_tells_what_is_known_of_it(answer: Any, expected: Said) -> None:
-    said = trace(InvokeModel(), [shapes.dumps(answer)])
-    assert said == expected
-    assert count_outputs(said) == {}
+def test_an_error_under_status_200_is_a_fault(answer: Any, code: str) -> None:
+    assert trace(InvokeModel(), [shapes.dumps(answer)]) == [Fault(code)]
+
+
+BLOCKED = {"amazon-bedrock-guardrailAction": "INTERVENED", "amazon-bedrock-trace": {"guardrail": {}}}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        shapes.CLAUDE_BODY,
+        {"output": {}, "stopReason": "end_turn", "usage": {"inputTokens": 4}},
+        {"generation": "made up", "prompt_token_count": 4, "stop_reason": "stop"},
+        {"inputTextTokenCount": 4, "results": [{"outputText": "made up", "tokenCount": 28.0, "completionReason": "CONTENT_FILTERED"}]},
+        {},
+    ],
+)
+def test_a_guardrail_s_intervention_is_the_reason_in_every_family(answer: Any) -> None:
+    said = trace(InvokeModel(), [shapes.dumps(answer | BLOCKED)])
+    assert said[-1] == Finished("guardrail_intervened")
+    assert final_usage(said) == final_usage(trace(InvokeModel(), [shapes.dumps(answer)]))
+    assert trace(InvokeModel(), [shapes.dumps(answer | {"amazon-bedrock-guardrailAction": "NONE"})])[-1:] != [said[-1]]
+
+
+@pytest.mark.parametrize("at", range(4))
+def test_a_guardrail_s_intervention_is_a_stream_s_reason_wherever_it_shows(at: int) -> None:
+    values: list[dict[str, Any]] = [
+        {"generation": "a", "stop_reason": None},
+        {"generation": "b", "stop_reason": None},
+        {"generation": "", "stop_reason": "stop"},
+        METERED,
+    ]
+    values[at] = values[at] | BLOCKED
+    reasons = [item for item in said_of(*values) if isinstance(item, Finished)]
+    assert reasons[-1] == Finished("guardrail_intervened")
+
+
+def test_a_text_that_quotes_the_guardrail_is_text() -> None:
+    quoted = '"amazon-bedrock-guardrailAction":"INTERVENED"'
+    assert said_of({"generation": quoted}, {"stop_reason": "stop"}) == [*VISIBLE, Finished("stop")]
+    assert trace(InvokeModel(), [shapes.dumps({"generation": quoted, "stop_reason": "stop"})]) == [Finished("stop")]
+
+
+def test_an_error_among_the_chunks_is_a_fault_and_no_cut_besides() -> None:
+    said = said_of({"choices": [{"text": "a"}]}, {"error": {"type": "InternalServerError", "code": 500}})
+    assert said == [*VISIBLE, Fault("InternalServerError")]
+
+
+@pytest.mark.parametrize("done", [b'"[DONE]"', b"[DONE]"])
+def test_a_bare_done_is_an_end_where_no_reason_was_given(done: bytes) -> None:
+    text = shapes.chunk({"choices": [{"text": "a"}]})
+    assert trace(InvokeModelStream(), [text, shapes.chunk_bytes(done)]) == [*VISIBLE, Finished(None)]
+    assert trace(InvokeModelStream(), [text]) == [*VISIBLE, CUT]
+
+
+def test_counts_of_a_family_that_differ_from_bedrock_s_are_both_told() -> None:
+    said = trace(InvokeModelStream(), shapes_families.llama().chunks)
+    assert [item for item in said if isinstance(item, UsageReported)] == [UsageReported(shapes_families.OWN), shapes.SECOND_USAGE]
+
+
+def test_half_a_count_of_a_cut_stream_is_not_told_as_the_whole() -> None:
+    assert final_usage(trace(InvokeModelStream(), shapes_families.llama().chunks[:-1])) is None
 
 
 def test_an_answer_that_is_no_json_makes_no_sense() -> None:

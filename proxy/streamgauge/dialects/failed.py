@@ -8,33 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import msgspec
-
-from streamgauge.dialects.base import NOT_JSON, NOTHING, Events
+from streamgauge.dialects.base import NOTHING, Events
 from streamgauge.dialects.meaning.counts import OTHER, error_code
+from streamgauge.dialects.meaning.error_body import bare_name, error_words
 from streamgauge.errors import Undecodable
 from streamgauge.framing.coding import content_decoder, is_plain
 from streamgauge.records import Fault
 
 MAX_ERROR_BODY = 64 * 1024
 """Error bodies are some hundred bytes. Of a longer one nothing is read; the status still tells."""
-
-
-class _Inner(msgspec.Struct):
-    code: str | int | None = None
-    type: str | None = None
-
-
-class _Error(msgspec.Struct):
-    """``Output`` is the envelope in which Bedrock's front answers unknown operations."""
-
-    type_: str | None = msgspec.field(name="__type", default=None)
-    code: str | int | None = None
-    error: _Inner | str | None = None
-    Output: _Error | None = None
-
-
-_error = msgspec.json.Decoder(_Error)
 
 
 class Failed:
@@ -64,9 +46,9 @@ class Failed:
         return (*self._opening, Fault(self._code()))
 
     def _code(self) -> str:
-        code = error_code(_bare(self._header))
+        code = error_code(bare_name(self._header))
         if code == OTHER:
-            code = error_code(*_candidates(self._body()), self._status)
+            code = error_code(*error_words(self._body()), self._status)
         return code
 
     def _body(self) -> bytes:
@@ -84,21 +66,3 @@ class Failed:
         except Undecodable:
             return b""
         return bytes(plain)
-
-
-def _bare(name: str | None) -> str | None:
-    """``ns#Code:http://...`` is ``Code``."""
-    return name.partition(":")[0].rpartition("#")[2] if name else None
-
-
-def _candidates(body: bytes) -> tuple[object, ...]:
-    try:
-        error = _error.decode(body)
-    except NOT_JSON:
-        return ()
-    if error.Output is not None:
-        error = error.Output
-    inner = error.error if isinstance(error.error, _Inner) else _Inner()
-    # A number among the codes repeats the status; the word beside it says more.
-    words = (_bare(error.type_), error.code, inner.code, inner.type)
-    return tuple(word for word in words if isinstance(word, str))

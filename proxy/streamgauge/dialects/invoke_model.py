@@ -1,8 +1,7 @@
 """InvokeModel and InvokeModelWithResponseStream of Amazon Bedrock: the model family's own JSON, in event-stream chunks or whole.
 
-The family is told from the first chunk, not from the model's id, which may be an ARN that does not name it. Claude and Nova are
-understood fully; of the others generated text, the reason to stop and Bedrock's own metrics. A stream is complete with its
-family's end marker; one that nothing was understood of cannot be called cut.
+The family is told from the first chunk, not from the model's id, which may be an ARN that does not name it. A stream is complete with its
+family's end marker; one that nothing was understood of cannot be called cut. Where a guardrail intervened, that is the reason to stop.
 """
 
 from __future__ import annotations
@@ -25,7 +24,8 @@ from streamgauge.dialects.meaning.converse_events import (
 )
 from streamgauge.dialects.meaning.counts import exception_name
 from streamgauge.dialects.meaning.generated_text import GeneratedTextStream, read_answer
-from streamgauge.dialects.meaning.invocation_metrics import KEY, metrics_events
+from streamgauge.dialects.meaning.guardrail import INTERVENED, intervened, with_reason
+from streamgauge.dialects.meaning.invocation_metrics import EXTRAS, metrics_events
 from streamgauge.framing.eventstream import EventStreamDecoder, Frame
 from streamgauge.records import Finished
 
@@ -105,11 +105,12 @@ def _reader(payload: bytes) -> _Reader:
 class InvokeModelStream(StreamDialect[Frame]):
     """The chunks of one InvokeModelWithResponseStream response."""
 
-    __slots__ = ("_reader",)
+    __slots__ = ("_blocked", "_reader")
 
     def __init__(self, opening: Events = NOTHING) -> None:
         super().__init__(EventStreamDecoder(), opening)
         self._reader: _Reader | None = None
+        self._blocked = False
 
     def _read(self, frame: Frame) -> Events:
         (kind, name, _), payload = frame
@@ -121,11 +122,19 @@ class InvokeModelStream(StreamDialect[Frame]):
         if self._reader is None:
             self._reader = _reader(data)
         events = self._reader.read(data)
-        if KEY not in data:
-            return events
+        if EXTRAS in data:
+            return self._with_extras(data, events, self._reader)
+        return events if not self._blocked else with_reason(events)
+
+    def _with_extras(self, data: bytes, events: Events, reader: _Reader) -> Events:
+        """What Bedrock adds to a family's chunk. A guardrail that shows behind the reason to stop replaces it."""
+        if not self._blocked and intervened(data):
+            self._blocked = True
+            if reader.over and not any(isinstance(event, Finished) for event in events):
+                events = [*events, Finished(INTERVENED)]
         metrics = metrics_events(data)
         self._over = self._over or bool(metrics)
-        return [*events, *metrics]
+        return [*(with_reason(events) if self._blocked else events), *metrics]
 
     def _cut(self) -> bool:
         if not self._decoder.close() or self._reader is None:
@@ -141,6 +150,12 @@ class InvokeModel(WholeBody):
     __slots__ = ()
 
     def _read(self, body: bytes) -> Events:
+        if not intervened(body):
+            return self._answer(body)
+        events = with_reason(self._answer(body))
+        return events if any(isinstance(event, Finished) for event in events) else [*events, Finished(INTERVENED)]
+
+    def _answer(self, body: bytes) -> Events:
         family = understood(_family, body)
         if family is not None and family.type == "message":
             return decoded(_claude_message, body).events()

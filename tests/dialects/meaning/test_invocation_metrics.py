@@ -25,4 +25,4 @@ def test_a_text_that_holds_the_key_says_nothing() -> None:
 
 def test_what_is_no_json_makes_no_sense() -> None:
     with pytest.raises(Undecodable):
-        metrics_events(b"{")
+        metrics_events(b"{" + KEY)

@@ -69,9 +69,18 @@ class ChatUsage(msgspec.Struct):
         )
 
 
-class _Error(msgspec.Struct):
+class ChatError(msgspec.Struct):
+    """``error``, where it is more than text for people."""
+
     code: str | int | None = None
     type: str | None = None
+
+
+def error_fault(error: ChatError | str) -> Fault:
+    """A numeric code repeats a status, so the type goes before it; an error that is a bare string is text for people."""
+    if isinstance(error, str):
+        return Fault(OTHER)
+    return Fault(error_code(error.code if isinstance(error.code, str) else None, error.type, error.code))
 
 
 class ChatChunk(msgspec.Struct):
@@ -81,21 +90,15 @@ class ChatChunk(msgspec.Struct):
     usage: ChatUsage | None = None
     model: Name | None = None
     service_tier: Word | None = None
-    error: _Error | str | None = None
+    error: ChatError | str | None = None
     object: str | None = None
     type: str | None = None
     code: str | int | None = None
 
     def fault(self) -> Fault | None:
-        """The error this chunk is; ``None`` for an ordinary one.
-
-        A numeric code repeats a status, so the type goes before it; an error that is a bare string is text for people.
-        """
-        if isinstance(self.error, _Error):
-            code = self.error.code
-            return Fault(error_code(code if isinstance(code, str) else None, self.error.type, code))
+        """The error this chunk is; ``None`` for an ordinary one."""
         if self.error is not None:
-            return Fault(OTHER)
+            return error_fault(self.error)
         return Fault(error_code(self.type, self.code)) if self.object == "error" else None
 
 

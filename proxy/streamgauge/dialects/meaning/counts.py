@@ -18,6 +18,8 @@ MAX_COUNT = 2**48
 """Far above any bill, far below what a ledger column or a sum of many could not hold."""
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_COUNT)]
+TokenCount = Annotated[float, msgspec.Meta(ge=0, le=MAX_COUNT)]
+"""A count that may come with a decimal point: Titan's do behind a guardrail (28.0)."""
 Word = Annotated[str, msgspec.Meta(max_length=256)]
 """A stop reason, a tier: short words as the provider spells them; what is kept of them is a ``plain_word``."""
 Name = Annotated[str, msgspec.Meta(max_length=2048)]
@@ -69,6 +71,11 @@ def usage_besides_cache(
     """Usage of a provider whose input count leaves cached tokens out (Converse, Anthropic, the Bedrock headers)."""
     total = None if fresh is None else fresh + (cache_read or 0) + (cache_write or 0)
     return Usage(total, output, cache_read, cache_write, cache_write_1h, reasoning)
+
+
+def integral(count: float) -> int:
+    """A ``TokenCount`` as the whole number it is."""
+    return int(count)
 
 
 def seconds(milliseconds: float | None) -> float | None:

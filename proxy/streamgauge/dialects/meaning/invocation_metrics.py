@@ -12,7 +12,9 @@ from streamgauge.dialects.meaning.counts import Count, Milliseconds, seconds, us
 from streamgauge.records import Served, UsageReported
 
 KEY = b"amazon-bedrock-invocationMetrics"
-"""Looked for before decoding: one chunk of a stream has it."""
+
+EXTRAS = b"amazon-bedrock-"
+"""What all members begin with that Bedrock adds to a family's JSON; looked for before decoding, for few chunks of a stream have them."""
 
 
 class _InvocationMetrics(msgspec.Struct):
@@ -33,7 +35,7 @@ _metered = msgspec.json.Decoder(_Metered)
 
 def metrics_events(payload: bytes) -> Events:
     """Usage and latencies of a chunk that may have the metrics; nothing where the key is only part of a text. Raises Undecodable."""
-    metered = understood(_metered, payload)
+    metered = understood(_metered, payload) if KEY in payload else None
     if metered is None or metered.metrics is None:
         return NOTHING
     metrics = metered.metrics
