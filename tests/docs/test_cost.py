@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.bench import report
+from tests.bench.made import Piece, changed, piece, times
 from tests.bench.summary import summarise
-from tests.bench.test_bench_verdict import Piece, changed, piece, times
 from tests.docs.cost import between, figures, lines, saved
 
 MACHINE = {
