@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
+from streamgauge.relay.request_body import FOLLOWED_BYTES
+
 Pairs = tuple[tuple[bytes, bytes], ...]
 
 
@@ -54,9 +56,13 @@ class Request:
         return self.body if self.chunks is None else chunks_of(self.body, self.chunks, self.extension, self.trailers)
 
     @property
+    def _too_long_to_follow(self) -> bool:
+        return self.chunks is not None and len(self._framed) > FOLLOWED_BYTES
+
+    @property
     def is_last(self) -> bool:
         """The connection serves no other request behind it."""
-        return self.chunks is not None and self.trailers != b""
+        return self._too_long_to_follow or (self.chunks is not None and self.trailers != b"")
 
     def sent(self, host: bytes) -> bytes:
         """The bytes an application sends to ``host``."""
@@ -64,7 +70,7 @@ class Request:
 
     def arrives(self, host: bytes) -> bytes:
         """The bytes that arrive at the upstream ``host``."""
-        return self._head(host, b"HTTP/1.1") + self._framed
+        return self._head(host, b"HTTP/1.1") + (chunks_of(self.body, ()) if self._too_long_to_follow else self._framed)
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from streamgauge.relay.downstream import MAX_FIELD, MAX_HEADERS, MAX_LINE
+from streamgauge.relay.downstream import MAX_FIELD, MAX_HEAD, MAX_HEADERS, MAX_LINE
 from streamgauge.relay.local_reply import HTTP2_PREFACE, http2_refusal
 from tests.relay.messages import TARGETS, Request, Response
 from tests.relay.wire import Caller, RawUpstream, Relay, until
@@ -161,6 +162,55 @@ def test_a_target_that_is_no_path_is_refused(door: Door, raw: bytes) -> None:
     answer, broken = caller.read_to_end()
     assert answer.startswith(b"HTTP/1.1 403 Forbidden\r\n")
     assert not broken
+
+
+def test_a_head_has_an_end(door: Door) -> None:
+    caller = door.relay.call()
+    header = b"x-%d: " + CANARY + b"y" * 1_000 + b"\r\n"
+    head = POST + b"".join(header % number for number in range(MAX_HEAD // 1_000 + 1))
+    # All but the last bytes are taken without a word.
+    caller.send(*(head[at : at + 10_000] for at in range(0, MAX_HEAD - 20_000, 10_000)))
+    caller.send(head[MAX_HEAD - 20_000 :])
+    answer, broken = caller.read_to_end()
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert not broken
+
+
+def test_a_head_that_does_not_come_to_its_end_is_waited_for_only_so_long(tmp_path: Path) -> None:
+    upstream = RawUpstream()
+    with Relay(tmp_path, f"http://127.0.0.1:{upstream.port}", body_timeout=0.2) as relay:
+        caller = relay.call()
+        caller.send(POST)
+        assert caller.read_to_end()[0].startswith(b"HTTP/1.1 400 ")
+        # Nor does one behind a request that was served.
+        upstream.will(ANSWER.raw)
+        caller = relay.call()
+        caller.send(ASK.sent(relay.host))
+        assert caller.read(len(ANSWER.raw)) == ANSWER.raw
+        caller.send(POST)
+        assert caller.read_to_end()[0].startswith(b"HTTP/1.1 400 ")
+        upstream.close()
+        assert relay.stop() == 0
+        assert [m.error_type for m in relay.measured()] == ["bad_request", None, "bad_request"]
+
+
+def test_a_head_that_came_slowly_but_in_time_is_served_however_long_that_takes(tmp_path: Path) -> None:
+    upstream = RawUpstream()
+    with Relay(tmp_path, f"http://127.0.0.1:{upstream.port}", body_timeout=0.2) as relay:
+        go_on = threading.Event()
+        upstream.will(go_on, ANSWER.raw)
+        caller = relay.call()
+        sent = ASK.sent(relay.host)
+        caller.send(sent[:20], sent[20:])
+        assert upstream.received() == ASK.arrives(upstream.host)
+        later = relay.call()
+        later.send(POST)
+        assert later.read_to_end()[0].startswith(b"HTTP/1.1 400 ")  # so long has passed by now
+        go_on.set()
+        assert caller.read(len(ANSWER.raw)) == ANSWER.raw
+        caller.close()
+        upstream.close()
+        assert relay.stop() == 0
 
 
 def test_a_request_may_come_byte_by_byte(door: Door) -> None:

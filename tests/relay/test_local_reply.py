@@ -127,7 +127,7 @@ def test_botocore_raises_the_services_own_code_with_our_sentence(protocol: str, 
 
 
 def test_botocore_knows_the_errors_as_classes_of_the_client() -> None:
-    with answering(build("draining", TEXT, operation("bedrock"))[1]) as (url, _):
+    with answering(build("busy", TEXT, operation("bedrock"))[1]) as (url, _):
         client = boto("bedrock-runtime", url)
         with pytest.raises(client.exceptions.ServiceUnavailableException):
             client.converse(modelId="m", messages=[])
@@ -197,7 +197,7 @@ def test_every_reply_is_marked_framed_and_adds_nothing_of_a_server(protocol: str
 
 @pytest.mark.parametrize(("seconds", "expected"), [(2.0, ("2", "2000", "2000")), (0.25, ("1", "250", "250")), (0.0, ("0", "0", "0"))])
 def test_a_wait_is_told_to_every_sdk_in_its_own_unit(seconds: float, expected: tuple[str, str, str]) -> None:
-    fields = dict(parts(build("draining", TEXT, operation("bedrock"), seconds)[1])[1])
+    fields = dict(parts(build("busy", TEXT, operation("bedrock"), seconds)[1])[1])
     assert (fields["retry-after"], fields["retry-after-ms"], fields["x-amz-retry-after"]) == expected
 
 

@@ -13,15 +13,37 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.streams import StreamReader
 
-from streamgauge.errors import StreamgaugeError
-from streamgauge.relay.refusal import ClientGone
-from streamgauge.relay.request_body import Hold, Room, chunked
+from streamgauge.relay.refusal import Busy, ClientGone
+from streamgauge.relay.request_body import FOLLOWED_BYTES, Chunks, Hold, Room, chunked
 from tests.relay.loopback import on_uvloop
 from tests.relay.messages import TARGETS, Request, Response, chunks_of
 from tests.relay.wire import Caller, RawUpstream, Relay, until
 
 ANSWER = Response(b"HTTP/1.1 200 OK", ((b"content-type", b"application/json"),), "length", b'{"a": 1}')
+
+
+def followed(sent: bytes, pieces: int, content: bytes) -> Chunks:
+    """A chunked body that came in so many reads."""
+    body = StreamReader(BaseProtocol(asyncio.get_running_loop()), 1 << 30, loop=asyncio.get_running_loop())
+    size = -(-max(1, len(sent)) // pieces)
+    reads = [sent[at : at + size] for at in range(0, len(sent), size)] or [b""]
+    chunks = Chunks(body, reads[0])
+    for read in reads[1:]:
+        if not chunks.whole:
+            chunks.follow(read)
+    body.feed_data(content)
+    body.feed_eof()
+    return chunks
+
+
+def framed(content: bytes, sent: bytes, pieces: int = 1) -> tuple[bytes, bool]:
+    async def main() -> tuple[bytes, bool]:
+        return chunked(content, followed(sent, pieces, content))
+
+    return on_uvloop(main)
 
 
 @pytest.mark.parametrize(
@@ -34,14 +56,14 @@ ANSWER = Response(b"HTTP/1.1 200 OK", ((b"content-type", b"application/json"),),
     ],
 )
 @pytest.mark.parametrize("behind", [b"", b"POST / HTTP/1.1\r\n"])
-def test_a_body_keeps_the_chunks_in_which_it_was_sent(sent: bytes, goes_on: bool, behind: bytes) -> None:
-    assert chunked(b"hello", sent + behind) == (sent, goes_on)
+@pytest.mark.parametrize("pieces", [1, 2, 50])
+def test_a_body_keeps_the_chunks_in_which_it_was_sent(sent: bytes, goes_on: bool, behind: bytes, pieces: int) -> None:
+    assert framed(b"hello", sent + behind, pieces) == (sent, goes_on)
 
 
 @pytest.mark.parametrize(
     "sent",
     [
-        None,
         b"",
         b"5\r\nhell",
         chunks_of(b"hallo", (2,)),
@@ -51,115 +73,141 @@ def test_a_body_keeps_the_chunks_in_which_it_was_sent(sent: bytes, goes_on: bool
         b"anything\r\n",
     ],
 )
-def test_what_does_not_frame_just_the_body_is_not_passed_on(sent: bytes | None) -> None:
-    assert chunked(b"hello", sent) == (b"5\r\nhello\r\n0\r\n\r\n", False)
-    assert chunked(b"", sent) == (b"0\r\n\r\n", False)
+def test_what_does_not_frame_just_the_body_is_not_passed_on(sent: bytes) -> None:
+    assert framed(b"hello", sent) == (b"5\r\nhello\r\n0\r\n\r\n", False)
+    assert chunked(b"hello", None) == (b"5\r\nhello\r\n0\r\n\r\n", False)
+    assert chunked(b"", None) == (b"0\r\n\r\n", False)
 
 
-class Queue:
-    """A room and those who ask for some of it."""
+@pytest.mark.parametrize(
+    ("content", "sent"),
+    [
+        (b"x" * 100_000, chunks_of(b"x" * 100_000, (1,) * 100_000)),
+        (b"x" * (FOLLOWED_BYTES + 1), chunks_of(b"x" * (FOLLOWED_BYTES + 1), (65_536,) * 65)),
+        (b"x" * 100, chunks_of(b"x" * 100, (1,) * 100, b";a=" + b"b" * 8_000)),
+    ],
+    ids=["tiny chunks", "a long body", "mostly extensions"],
+)
+def test_what_would_cost_others_their_time_or_memory_is_put_into_one_chunk(content: bytes, sent: bytes) -> None:
+    body, goes_on = framed(content, sent, pieces=-(-len(sent) // 65_536))
+    assert (body, goes_on) == (b"%x\r\n%b\r\n0\r\n\r\n" % (len(content), content), False)
+
+
+class Crowd:
+    """A room and those who are in it."""
 
     def __init__(self, limit: int) -> None:
         self.room = Room(limit)
+        self.holds: dict[str, Hold] = {}
         self.ended: dict[str, asyncio.Future[None]] = {}
-        self.tasks: dict[str, asyncio.Task[Hold]] = {}
+        self.tasks: dict[str, asyncio.Task[None]] = {}
 
-    async def asks(self, name: str, size: int) -> None:
-        self.ended[name] = asyncio.get_running_loop().create_future()
-        self.tasks[name] = asyncio.get_running_loop().create_task(self.room.take(size, self.ended[name]))
-        await self.settle()
+    def brings(self, name: str, size: int) -> None:
+        if name not in self.holds:
+            self.holds[name] = self.room.enter()
+        self.holds[name].grow(size)
 
-    async def settle(self) -> None:
-        for _ in range(10):
-            await asyncio.sleep(0)
+    async def asks(self, name: str, timeout: float = 60.0) -> None:
+        loop = asyncio.get_running_loop()
+        self.ended[name] = loop.create_future()
+        self.tasks[name] = loop.create_task(self.room.wait(self.holds[name], self.ended[name], timeout))
+        await settle()
 
     async def leaves(self, name: str) -> None:
-        self.tasks[name].result().release()
-        await self.settle()
+        self.holds[name].release()
+        await settle()
 
     @property
-    def inside(self) -> str:
-        return "".join(name for name, task in self.tasks.items() if task.done() and not task.cancelled() and task.exception() is None)
+    def waiting(self) -> str:
+        return "".join(name for name, task in self.tasks.items() if not task.done())
 
 
-def with_room(limit: int, does: Callable[[Queue], Awaitable[None]]) -> None:
+async def settle() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+def with_room(limit: int, does: Callable[[Crowd], Awaitable[None]]) -> None:
     async def main() -> None:
-        queue = Queue(limit)
-        await does(queue)
-        for name in [name for name in queue.inside if queue.tasks[name].done()]:
-            await queue.leaves(name)
-        assert queue.room.held == 0
+        crowd = Crowd(limit)
+        await does(crowd)
+        for name in crowd.holds:
+            await crowd.leaves(name)
+        assert crowd.room.held == 0
+        assert crowd.waiting == ""
 
     on_uvloop(main)
 
 
-def test_room_is_given_first_come_first_served() -> None:
-    async def four(queue: Queue) -> None:
-        for name, size in (("a", 6), ("b", 8), ("c", 2), ("d", 2)):
-            await queue.asks(name, size)
-        assert queue.inside == "a"  # c and d would fit, but b was here before
-        await queue.leaves("a")
-        assert queue.inside == "abc"
-        await queue.leaves("b")
-        assert queue.inside == "abcd"
-
-    with_room(10, four)
-
-
-def test_who_asks_for_more_than_there_is_gets_all_of_it() -> None:
-    async def two(queue: Queue) -> None:
-        await queue.asks("a", 1_000)
-        await queue.asks("b", 1)
-        assert (queue.inside, queue.room.held) == ("a", 10)
-        await queue.leaves("a")
-        assert queue.inside == "ab"
-
-    with_room(10, two)
-
-
-def test_room_is_given_back_once() -> None:
-    async def twice(queue: Queue) -> None:
-        await queue.asks("a", 4)
-        await queue.asks("b", 4)
-        await queue.leaves("a")
-        await queue.leaves("a")
-        assert queue.room.held == 4
-
-    with_room(10, twice)
-
-
-@pytest.mark.parametrize("how", ["ended", "cancelled"])
-def test_who_goes_away_while_waiting_makes_room_for_the_next(how: str) -> None:
-    async def three(queue: Queue) -> None:
-        for name, size in (("a", 6), ("b", 8), ("c", 2)):
-            await queue.asks(name, size)
-        if how == "ended":
-            queue.ended["b"].set_result(None)
-        else:
-            queue.tasks["b"].cancel()
-        await queue.settle()
-        assert queue.inside == "ac"
-        expected = (StreamgaugeError,) if how == "ended" else (asyncio.CancelledError,)
-        with pytest.raises(expected):
-            queue.tasks["b"].result()
+def test_who_comes_when_the_room_is_full_waits_and_the_eldest_never_does() -> None:
+    async def three(crowd: Crowd) -> None:
+        for name, size in (("a", 6), ("b", 3), ("c", 1)):
+            crowd.brings(name, size)
+        for name in "abc":
+            await crowd.asks(name)
+        assert crowd.waiting == "bc"
+        crowd.brings("a", 100)
+        await crowd.asks("a")
+        assert crowd.waiting == "bc"
+        await crowd.leaves("a")
+        assert crowd.waiting == ""
 
     with_room(10, three)
 
 
-@pytest.mark.parametrize("how", ["ended", "cancelled"])
-def test_who_goes_away_in_the_very_moment_of_his_turn_keeps_nothing(how: str) -> None:
-    async def two(queue: Queue) -> None:
-        await queue.asks("a", 6)
-        await queue.asks("b", 8)
-        queue.tasks["a"].result().release()
-        if how == "ended":
-            queue.ended["b"].set_result(None)
-        else:
-            queue.tasks["b"].cancel()
-        await queue.settle()
-        if how == "ended":
-            assert isinstance(queue.tasks["b"].exception(), ClientGone)
-        assert queue.room.held == 0
+def test_when_the_eldest_leaves_and_the_room_is_still_full_the_next_eldest_goes_on() -> None:
+    async def three(crowd: Crowd) -> None:
+        for name in "abc":
+            crowd.brings(name, 10)
+        await crowd.asks("b")
+        await crowd.asks("c")
+        await crowd.leaves("a")
+        assert crowd.waiting == "c"
+
+    with_room(10, three)
+
+
+def test_announcing_much_takes_no_room() -> None:
+    async def many(crowd: Crowd) -> None:
+        for number in range(100):
+            crowd.brings(str(number), 0)
+        crowd.brings("last", 5)
+        await crowd.asks("last")
+        assert crowd.waiting == ""
+
+    with_room(10, many)
+
+
+def test_room_is_given_back_once() -> None:
+    async def twice(crowd: Crowd) -> None:
+        crowd.brings("a", 4)
+        crowd.brings("b", 4)
+        await crowd.leaves("a")
+        await crowd.leaves("a")
+        assert crowd.room.held == 4
+
+    with_room(10, twice)
+
+
+def test_who_goes_away_while_waiting_is_not_waited_for() -> None:
+    async def two(crowd: Crowd) -> None:
+        crowd.brings("a", 10)
+        crowd.brings("b", 1)
+        await crowd.asks("b")
+        crowd.ended["b"].set_result(None)
+        await settle()
+        assert isinstance(crowd.tasks["b"].exception(), ClientGone)
+
+    with_room(10, two)
+
+
+def test_who_waits_too_long_is_told_to_come_again() -> None:
+    async def two(crowd: Crowd) -> None:
+        crowd.brings("a", 10)
+        crowd.brings("b", 1)
+        await crowd.asks("b", timeout=0.001)
+        await asyncio.wait([crowd.tasks["b"]])
+        assert isinstance(crowd.tasks["b"].exception(), Busy)
 
     with_room(10, two)
 

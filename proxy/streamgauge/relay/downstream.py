@@ -22,6 +22,7 @@ from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from streamgauge.relay.refusal import BadBody
+from streamgauge.relay.request_body import Chunks
 from streamgauge.relay.settings import RelaySettings
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ MAX_FIELD = 65_536
 
 MAX_HEADERS = 256
 """Twice aiohttp's own default; SDKs send about twenty."""
+
+MAX_HEAD = 131_072
+"""A whole request head. SDKs stay below 16 KiB, AWS and other proxies stop at 8 to 64."""
 
 HTTP2_START = b"PRI * HTTP/2.0\r\n"
 """How a caller begins who speaks HTTP/2 without asking."""
@@ -63,27 +67,23 @@ class Relay(Protocol):
         """A request that cannot be parsed, or that begins to speak HTTP/2: reply and record a rejected exchange."""
 
 
-class _Chunks:
-    """The bytes of one chunked body, as they come."""
-
-    __slots__ = ("body", "parts", "whole")
-
-    def __init__(self, body: StreamReader, first: bytes) -> None:
-        self.body = body
-        self.parts = [first]
-        self.whole = body.is_eof()
-
-    def follow(self, data: bytes) -> None:
-        """More came on the connection."""
-        if not self.whole:
-            self.parts.append(data)
-            self.whole = self.body.is_eof()
-
-
 class Downstream(RequestHandler):  # type: ignore[type-arg,unused-ignore]
     """One connection of an application."""
 
-    __slots__ = ("_before", "_body", "_chunks", "_head_at", "_lost", "_relay", "_unread", "exchange", "serving")
+    __slots__ = (
+        "_arriving",
+        "_before",
+        "_body",
+        "_chunks",
+        "_head_at",
+        "_head_bytes",
+        "_head_timer",
+        "_lost",
+        "_relay",
+        "_unread",
+        "exchange",
+        "serving",
+    )
 
     def __init__(self, manager: web.Server, relay: Relay, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(
@@ -104,7 +104,10 @@ class Downstream(RequestHandler):  # type: ignore[type-arg,unused-ignore]
         self._unread = False
         self._lost: asyncio.Future[None] | None = None
         self._before = b""
-        self._chunks: _Chunks | None = None
+        self._arriving: StreamReader | None = None
+        self._head_bytes = 0
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._chunks: Chunks | None = None
         self.exchange: Exchange | None = None
         self.serving = False
 
@@ -127,10 +130,34 @@ class Downstream(RequestHandler):  # type: ignore[type-arg,unused-ignore]
             self._chunks.follow(data)
         elif len(self._messages) > queued:
             self._look_for_chunks(data, *self._messages[queued])
-        else:
-            self._before = data[-3:] if len(data) > 2 else (self._before + data)[-3:]
+            self._arriving = self._messages[-1][1]
+            self._head_is_whole()
+        elif self._arriving is None or self._arriving.is_eof():
+            self._part_of_a_head(data)
         if self.serving:
             self._tell_of_a_bad_body()
+
+    def _part_of_a_head(self, data: bytes) -> None:
+        """A head that does not come at once: bounded in size and time, for nobody knows yet who sends it."""
+        self._before = (self._before + data[-3:])[-3:]  # its end may be torn
+        self._head_bytes += len(data)
+        if self._head_timer is None and data:
+            self._head_timer = self._loop.call_later(self._relay.settings.body_timeout, self._refuse_head)
+        if self._head_bytes > MAX_HEAD:
+            self._refuse_head()
+
+    def _head_is_whole(self) -> None:
+        self._head_bytes = 0
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _refuse_head(self) -> None:
+        self._head_is_whole()
+        if not self.serving and not self._messages and not self._ending():
+            self._relay.malformed(self, self._head_at, http2=False)
+            self._unread = True
+        self.close()
 
     def _look_for_chunks(self, data: bytes, message: RawRequestMessage | _ErrInfo, body: StreamReader) -> None:
         """Of a request whose body comes in chunks, keep the bytes behind the head: aiohttp's parser tells nothing of borders and trailers.
@@ -140,16 +167,16 @@ class Downstream(RequestHandler):  # type: ignore[type-arg,unused-ignore]
         if not isinstance(message, _ErrInfo) and message.chunked:
             _, end, rest = (self._before + data).lstrip(b"\r\n").partition(b"\r\n\r\n")
             if end:
-                self._chunks = _Chunks(body, rest)
+                self._chunks = Chunks(body, rest)
         self._before = b""
 
-    def chunks_of(self, body: StreamReader) -> bytes | None:
-        """The bytes in which a ``body`` came that came in chunks, and maybe more behind them; ``None`` if they were not followed."""
+    def chunks_of(self, body: StreamReader) -> Chunks | None:
+        """How a ``body`` came that came in chunks; ``None`` if that was not followed."""
         chunks = self._chunks
         if chunks is None or chunks.body is not body:
             return None
         self._chunks = None
-        return b"".join(chunks.parts)
+        return chunks
 
     def _refuse_http2(self) -> None:
         if not self._ending():
@@ -181,6 +208,7 @@ class Downstream(RequestHandler):  # type: ignore[type-arg,unused-ignore]
         if exchange is not None:
             exchange.downstream_lost(perf_counter_ns())
         super().connection_lost(exc)
+        self._head_is_whole()
         body = self._body
         if body is not None and not body.is_eof():
             body.set_exception(ConnectionResetError())

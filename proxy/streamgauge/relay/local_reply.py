@@ -33,7 +33,7 @@ KINDS = {
     "upstream_reset": Kind(502, "Bad Gateway", "InternalServerException", "server_error", "api_error", retry=True),
     "upstream_protocol": Kind(502, "Bad Gateway", "InternalServerException", "server_error", "api_error", retry=True),
     "upstream_timeout": Kind(504, "Gateway Timeout", "InternalServerException", "server_error", "timeout_error", retry=True),
-    "draining": Kind(503, "Service Unavailable", "ServiceUnavailableException", "server_error", "overloaded_error", retry=True),
+    "busy": Kind(503, "Service Unavailable", "ServiceUnavailableException", "server_error", "overloaded_error", retry=True),
     "proxy_error": Kind(500, "Internal Server Error", "InternalServerException", "server_error", "api_error", retry=True),
 }
 """``proxy_credentials`` is 403, which no SDK repeats: a missing role does not come back within a retry's second."""

@@ -25,6 +25,12 @@ class BodyTooLarge(StreamgaugeError):
     error_type = "body_too_large"
 
 
+class Busy(StreamgaugeError):
+    """Too much of other requests is held already."""
+
+    error_type = "busy"
+
+
 class BadBody(StreamgaugeError):
     """A request body's framing makes no sense."""
 
@@ -45,6 +51,8 @@ def refusal(error: StreamgaugeError) -> tuple[str | None, Verdict]:
         return "target_not_allowed", ("rejected", "downstream", error.error_type)
     if isinstance(error, (BodyTooLarge, BadBody)):
         return error.error_type, ("rejected", "downstream", error.error_type)
+    if isinstance(error, Busy):
+        return "busy", ("shed", "proxy", error.error_type)
     if isinstance(error, ProxyCredentials):
         return "proxy_credentials", ("proxy_error", "proxy", error.error_type)
     if isinstance(error, UpstreamTimeout):

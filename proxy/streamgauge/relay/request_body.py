@@ -7,7 +7,6 @@ Signature, model and admission need the whole body. One body is bounded by ``max
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from aiohttp.streams import StreamReader
 
 from streamgauge.errors import BadResponse
 from streamgauge.framing.http1 import ResponseScanner
-from streamgauge.relay.refusal import BadBody, BodyTooLarge, ClientGone
+from streamgauge.relay.refusal import BadBody, BodyTooLarge, Busy, ClientGone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +27,23 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 SMALL_BODY = 32_768
 """Far below what makes aiohttp pause the connection until the body is read; nearly all requests are smaller."""
+
+FREE_BYTES = 262_144
+"""What a body may have before it counts: as much as can come in one read with its head, and then is in memory unasked."""
+
+FOLLOWED_BYTES = 4 << 20
+"""Chunked bodies are followed up to here: to compare and join more would keep the event loop from its streams for milliseconds."""
+
+SMALL_CHUNK, FEW_CHUNKS = 256, 64
+"""Smaller chunks than this on average, beyond a few, cost the scanner more time than they deserve: a millisecond for each 1,200."""
+
+MUCH_FRAMING = 131_072
+"""Extensions and trailers beyond this, and beyond the content's own size, are somebody's attempt to fill the memory."""
+
+SLOW_BYTES_PER_SECOND = 16_384
+"""A body that comes slower than a modem of the nineties, after ``body_timeout``, only holds room from others."""
+
+MAX_LENGTH_DIGITS = 18
 
 _CHUNKED_HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 """Chunks are framed alike in requests and responses, so the responses' scanner reads both."""
@@ -44,89 +60,137 @@ def at_hand(body: StreamReader) -> bytes | None:
     return pieces.popleft() if len(pieces) == 1 and len(pieces[0]) <= SMALL_BODY else body.read_nowait(-1)
 
 
-def chunked(content: bytes, sent: bytes | None) -> tuple[bytes, bool]:
-    """``content`` in the very chunks in which it was ``sent``, extensions and trailers included; in one chunk where these are not known.
-    And whether the connection may serve another request.
+class Chunks:
+    """The bytes of one chunked body as they come: aiohttp's parser tells nothing of borders, extensions and trailers.
 
-    ``sent``: what the connection brought after the head. aiohttp's parser and the relay's scanner, which is stricter, must both find just
-    ``content`` in it: bytes that two readers can frame differently are how one caller's request ends up in another's.
-    aiohttp's parser (3.14) makes the last trailer of a request a header of the connection's next one. Such a connection serves no other.
+    Followed by the relay's own scanner, piece by piece, so that no more than one read's work is done at a time; given up where that would
+    cost much: a body over ``FOLLOWED_BYTES``, chunks smaller than ``SMALL_CHUNK`` on average, more framing than content.
     """
-    if sent is not None:
-        scanner = ResponseScanner()
-        try:
-            pieces = scanner.feed(_CHUNKED_HEAD + sent)
-        except BadResponse:
-            pieces = []
-        if scanner.done and b"".join(pieces) == content:
-            return sent[: scanner.consumed - len(_CHUNKED_HEAD)], not scanner.has_trailers
+
+    __slots__ = ("_content", "_parts", "_pieces", "_scanner", "_size", "body", "whole")
+
+    def __init__(self, body: StreamReader, first: bytes) -> None:
+        self.body = body
+        self.whole = False
+        self._scanner: ResponseScanner | None = ResponseScanner()
+        self._scanner.feed(_CHUNKED_HEAD)
+        self._parts: list[bytes] = []
+        self._pieces: list[bytes] = []
+        self._size = self._content = 0
+        self.follow(first)
+
+    def follow(self, data: bytes) -> None:
+        """More came on the connection."""
+        scanner = self._scanner
+        if scanner is not None and data:
+            self._size += len(data)
+            if self._size > FOLLOWED_BYTES or data.count(b"\r\n") > 2 * (FEW_CHUNKS + len(data) // SMALL_CHUNK):
+                self._give_up()
+            else:
+                try:
+                    pieces = scanner.feed(data)
+                except BadResponse:
+                    self._give_up()
+                else:
+                    self._parts.append(data[: scanner.consumed])
+                    self._pieces += pieces
+                    self._content += sum(map(len, pieces))
+                    if self._size > 2 * self._content + MUCH_FRAMING:
+                        self._give_up()
+        self.whole = self.body.is_eof() or (self._scanner is not None and self._scanner.done)
+
+    def _give_up(self) -> None:
+        self._scanner = None
+        self._parts = self._pieces = []
+
+    def framing(self, content: bytes) -> tuple[bytes, bool] | None:
+        """The bytes of the whole body as they were sent and whether trailers are among them; ``None`` where that is not known.
+
+        The scanner, which is stricter than aiohttp's parser, must have found just ``content``, which is what that found: bytes that two
+        readers can frame differently are how one caller's request ends up in another's.
+        """
+        scanner = self._scanner
+        if scanner is None or not scanner.done or b"".join(self._pieces) != content:
+            return None
+        return b"".join(self._parts), scanner.has_trailers
+
+
+def chunked(content: bytes, chunks: Chunks | None) -> tuple[bytes, bool]:
+    """``content`` in the very chunks in which it was sent, extensions and trailers included; in one chunk where these are not known.
+    And whether the connection may serve another request: aiohttp's parser (3.14) makes the last trailer of a request a header of the
+    connection's next one.
+    """
+    framing = chunks.framing(content) if chunks is not None else None
+    if framing is not None:
+        return framing[0], not framing[1]
     return (b"%x\r\n%b\r\n0\r\n\r\n" % (len(content), content) if content else b"0\r\n\r\n"), False
 
 
 class Hold:
-    """Room that one request's body takes, until ``release``."""
+    """What one request's body takes of the room, until ``release``."""
 
-    __slots__ = ("_room", "_size")
+    __slots__ = ("_room", "size")
 
-    def __init__(self, room: Room, size: int) -> None:
+    def __init__(self, room: Room) -> None:
         self._room = room
-        self._size = size
+        self.size = 0
+
+    def grow(self, size: int) -> None:
+        """So many bytes more came."""
+        self.size += size
+        self._room.held += size
 
     def release(self) -> None:
         """The body is not held any more; repeating it does nothing."""
-        size, self._size = self._size, 0
-        if size:
-            self._room.give_back(size)
+        self._room.give_back(self)
 
 
 class Room:
-    """How much is held, and who waits for room: first come, first served. All that a body may need is taken at once, before it is read,
-    so that no two bodies can wait for each other half read."""
+    """How much is held by the bodies that are being read or wait to be sent, and who waits until less is.
+
+    Bytes count when they come, so that nobody takes room by announcing much. The eldest body never waits, whatever the limit says: two
+    bodies that wait for each other half read would wait for good.
+    """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.held = 0
-        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._holds: dict[Hold, None] = {}
+        self._waiting: dict[asyncio.Future[None], Hold] = {}
 
-    async def take(self, size: int, ended: asyncio.Future[None]) -> Hold:
-        """Room for ``size`` bytes, as soon as there is any; at most all of it. Raises ``ClientGone`` if the exchange has ``ended`` before."""
-        size = min(size, self.limit)
-        if self._waiting or self.held + size > self.limit:
-            turn: asyncio.Future[None] = ended.get_loop().create_future()
-            self._waiting.append((size, turn))
-            try:
-                await asyncio.wait((turn, ended), return_when=asyncio.FIRST_COMPLETED)
-            except asyncio.CancelledError:
-                self._give_up(size, turn)
-                raise
-            if ended.done():
-                self._give_up(size, turn)
-                raise ClientGone("the application went away before its request was read")
-        else:
-            self.held += size
-        return Hold(self, size)
+    def enter(self) -> Hold:
+        """A body begins to be read."""
+        hold = Hold(self)
+        self._holds[hold] = None
+        return hold
 
-    def _give_up(self, size: int, turn: asyncio.Future[None]) -> None:
-        if turn.done():
-            self.give_back(size)
-        else:
-            turn.cancel()
-            self._next()
+    def _may_go_on(self, hold: Hold) -> bool:
+        return self.held < self.limit or next(iter(self._holds), None) is hold
 
-    def give_back(self, size: int) -> None:
+    async def wait(self, hold: Hold, ended: asyncio.Future[None], timeout: float) -> None:
+        """Until more may be read for ``hold``. Raises ``Busy`` after ``timeout`` seconds, ``ClientGone`` if the exchange ``ended`` before."""
+        if self._may_go_on(hold):
+            return
+        turn: asyncio.Future[None] = ended.get_loop().create_future()
+        self._waiting[turn] = hold
+        try:
+            await asyncio.wait((turn, ended), timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._waiting.pop(turn, None)
+        if ended.done():
+            raise ClientGone("the application went away before its request was read")
+        if not turn.done():
+            raise Busy(f"the proxy holds {self.held} bytes of requests (max_buffered_bytes is {self.limit}) and has no room for another")
+
+    def give_back(self, hold: Hold) -> None:
         """Some body is not held any more."""
-        self.held -= size
-        self._next()
-
-    def _next(self) -> None:
-        while self._waiting:
-            size, turn = self._waiting[0]
-            if not turn.done():
-                if self.held + size > self.limit:
-                    return
-                self.held += size
+        if hold not in self._holds:
+            return
+        del self._holds[hold]
+        self.held -= hold.size
+        for turn, waiting in list(self._waiting.items()):
+            if not turn.done() and self._may_go_on(waiting):
                 turn.set_result(None)
-            self._waiting.popleft()
 
 
 class RequestBodies:
@@ -139,41 +203,55 @@ class RequestBodies:
     async def read(self, connection: Downstream, exchange: Exchange, body: StreamReader, headers: Mapping[str, str]) -> bytes:
         """The body, whole; ``exchange.hold`` is its room. Time spent waiting for the application is noted as its own, for room as ours.
 
-        Raises ``BodyTooLarge``, ``BadBody``, or ``ClientGone`` where the application stopped sending.
+        Raises ``BodyTooLarge``, ``BadBody``, ``Busy``, or ``ClientGone`` where the application stopped sending.
         """
         limit = self._settings.max_request_bytes
         length = headers.get("content-length", "")
-        if length.isdecimal() and int(length) > limit:
-            raise BodyTooLarge(f"the request body has {length} bytes; max_request_bytes is {limit}")
-        # A body in chunks does not say how long it will be, and is held twice: as content, and as it was sent.
-        exchange.hold = await self.room.take(int(length) if length.isdecimal() else 2 * limit, exchange.done)
+        if length and (len(length) > MAX_LENGTH_DIGITS or int(length) > limit):
+            raise BodyTooLarge(f"the request body has {length[:MAX_LENGTH_DIGITS]} bytes; max_request_bytes is {limit}")
         if "expect" in headers and headers["expect"].lower() == "100-continue" and not body.is_eof() and not exchange.http_1_0:
             exchange.continued = True
             exchange.transport.write(CONTINUE)
-        waits_from = perf_counter_ns()
-        content = await self._all_of(body, limit)
+        content = await self._all_of(exchange, body, limit, copies=1 if length else 3)
         if connection.transport is None:
             raise ClientGone("the application went away before its request was complete")
-        now = perf_counter_ns()
-        exchange.observation.points.body = now
-        exchange.observation.upload_wait_ns = now - waits_from
+        exchange.observation.points.body = perf_counter_ns()
         return content
 
-    async def _all_of(self, body: StreamReader, limit: int) -> bytes:
+    async def _all_of(self, exchange: Exchange, body: StreamReader, limit: int, copies: int) -> bytes:
+        """``copies``: a body in chunks is held as content, as it was sent, and in pieces between the two."""
         parts: list[bytes] = []
-        size = 0
+        size = waited_ns = 0
+        loop = exchange.done.get_loop()
+        slowest = loop.time() + self._settings.body_timeout
         while not body.at_eof():
-            try:
-                async with asyncio.timeout(self._settings.body_timeout):
-                    part = await body.readany()
-            except TimeoutError:
-                raise ClientGone(f"the request body stopped arriving for {self._settings.body_timeout:g} s") from None
-            except BadBody:
-                raise
-            except Exception:  # aiohttp raises several kinds here; each means that no more comes
-                raise ClientGone("the application's request did not arrive whole") from None
+            waits_from = perf_counter_ns()
+            part = await self._part(body, slowest + size / SLOW_BYTES_PER_SECOND - loop.time())
+            waited_ns += perf_counter_ns() - waits_from
+            exchange.observation.upload_wait_ns = waited_ns
             size += len(part)
             if size > limit:
                 raise BodyTooLarge(f"the request body has more than {limit} bytes (max_request_bytes)")
             parts.append(part)
+            if size > FREE_BYTES:
+                if exchange.hold is None:
+                    exchange.hold = self.room.enter()
+                    exchange.hold.grow(size * copies)
+                else:
+                    exchange.hold.grow(len(part) * copies)
+                if not body.is_eof():
+                    room_from = loop.time()
+                    await self.room.wait(exchange.hold, exchange.done, self._settings.body_timeout)
+                    slowest += loop.time() - room_from
         return b"".join(parts)
+
+    async def _part(self, body: StreamReader, slowest_in: float) -> bytes:
+        try:
+            async with asyncio.timeout(min(self._settings.body_timeout, slowest_in)):
+                return await body.readany()
+        except TimeoutError:
+            raise ClientGone("the request body stopped arriving, or came too slowly") from None
+        except BadBody:
+            raise
+        except Exception:  # aiohttp raises several kinds here; each means that no more comes
+            raise ClientGone("the application's request did not arrive whole") from None

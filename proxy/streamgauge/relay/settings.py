@@ -14,8 +14,9 @@ class RelaySettings:
     ``signing``: ``auto`` re-signs only what was signed for the proxy's own host; ``passthrough`` never signs; ``resign`` always does.
     ``early_credentials``: look for the proxy's own role at start instead of at the first request that needs it (20 MB more memory).
     ``read_timeout``: how long the upstream may keep silent. An hour: a model may think for minutes, and we never give up before the caller.
-    ``max_buffered_bytes``: of all request bodies that one worker holds at a time; those that came with their heads (up to 256 KiB) apart.
-    ``connect_timeout``: name, TCP and TLS together. ``body_timeout``: silence in the middle of a request body.
+    ``max_buffered_bytes``: of all request bodies that one worker holds at a time; bodies up to 256 KiB do not count.
+    ``connect_timeout``: name, TCP and TLS together. ``body_timeout``: silence in the middle of a request body, or waiting for room for it;
+    also from the first byte of a request's head to its last.
     ``downstream_buffer``: bytes of one answer held for a slow application before reading from the upstream stops. 256 KiB holds a long chat
     answer whole, so that a slow reader does not disturb its timing.
     ``keepalive``: idle application connections. Longer than the 350 s of AWS load balancers, which should close first.
