@@ -39,6 +39,7 @@ def fed(observation: Observation, *at_ms: int, blocked_ms: int = 0) -> Observati
 def test_a_stream_gets_all_its_times() -> None:
     observation = observe([(), REASONING, VISIBLE, VISIBLE, TOOL, (Finished("end_turn"),), (TOKENS,)])
     fed(observation, 300, 400, 500, 700, 1_400, 1_500, 1_600)
+    observation.points.first_body = 300 * MS
     observation.points.forwarded = 301 * MS
     observation.points.last_byte = 1_600 * MS
     observation.chunks = 7

@@ -57,22 +57,23 @@ def test_tpot_is_undefined_where_it_would_be_a_guess(points: Points, tokens: int
 
 
 def test_overhead_is_what_we_spent_in_each_phase() -> None:
-    points = Points(head=0, issued=5 * S, response=9 * S, first_frame=20 * S, forwarded=21 * S, last_byte=30 * S, finished=37 * S)
+    points = Points(head=0, issued=5 * S, response=9 * S, first_body=20 * S, forwarded=21 * S, last_byte=30 * S, finished=37 * S)
     assert overheads(points, upload_wait_ns=3 * S, tail_wait_ns=4 * S) == (2.0, 1.0, 3.0)
 
 
-def test_overhead_of_the_first_chunk_starts_at_the_head_where_no_frame_is_known() -> None:
-    points = Points(head=0, issued=5 * S, response=9 * S, forwarded=11 * S)
+@pytest.mark.parametrize("first_frame", [None, 10 * S, 30 * S])
+def test_overhead_of_the_first_chunk_starts_at_the_first_byte_of_the_body_whenever_a_frame_was_complete(first_frame: int | None) -> None:
+    points = Points(head=0, issued=5 * S, response=9 * S, first_body=20 * S, first_frame=first_frame, forwarded=22 * S)
     assert overheads(points, upload_wait_ns=0, tail_wait_ns=0) == (5.0, 2.0, None)
 
 
 def test_an_answer_in_one_read_is_not_counted_twice() -> None:
-    points = Points(head=0, issued=S, response=9 * S, first_frame=9 * S, forwarded=11 * S, last_byte=9 * S, finished=12 * S)
+    points = Points(head=0, issued=S, response=9 * S, first_body=9 * S, forwarded=11 * S, last_byte=9 * S, finished=12 * S)
     assert overheads(points, upload_wait_ns=0, tail_wait_ns=0) == (1.0, 2.0, 1.0)
 
 
 def test_overhead_is_never_negative() -> None:
-    points = Points(head=0, issued=S, first_frame=9 * S, forwarded=8 * S, last_byte=9 * S, finished=10 * S)
+    points = Points(head=0, issued=S, first_body=9 * S, forwarded=8 * S, last_byte=9 * S, finished=10 * S)
     assert overheads(points, upload_wait_ns=2 * S, tail_wait_ns=2 * S) == (0.0, 0.0, 0.0)
 
 

@@ -272,6 +272,26 @@ def test_what_is_measured_of_an_exchange_agrees_with_its_bytes(line: Line) -> No
     assert m.requested_model.startswith("arn:aws:bedrock:us-east-1:123456789012:inference-profile/")
 
 
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [(b"application/json", b"{}"), (b"application/vnd.amazon.eventstream", b"garbage" * 9), (b"text/event-stream", b": ping\n\n")],
+)
+def test_the_time_between_an_answers_head_and_its_body_is_not_the_proxys(line: Line, content_type: bytes, body: bytes) -> None:
+    before, go_on = line.relay.seen(), threading.Event()
+    answer = Response(b"HTTP/1.1 200 OK", ((b"Content-Type", content_type),), "length", body)
+    line.upstream.will(answer.head, go_on, body)
+    line.asks(ASK)
+    line.caller.read_head()
+    assert not go_on.wait(0.5)  # the provider's time
+    go_on.set()
+    assert line.caller.read(len(body)) == body
+    m = line.relay.last(before + 1)
+    assert m.overhead_first_chunk is not None
+    assert m.overhead_first_chunk < 0.25
+    assert m.proxy_overhead is not None
+    assert m.proxy_overhead < 0.25
+
+
 def test_chunked_framing_survives_any_slicing_of_a_stream(line: Line) -> None:
     raw = chunks_of(b"data: {}\n\n" * 20, (3, 5, 7, 11), b";x=y")
     head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"

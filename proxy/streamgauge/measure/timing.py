@@ -16,8 +16,8 @@ class Points(msgspec.Struct):
     ``head``: request head read. ``body``: last byte of the request body read. ``issued``: we begin to get the request to the upstream
     (before pool and connect). ``connected``: a connection was at hand. ``sent``: last request byte handed to it. ``response``: response head
     read. ``first_frame``: end of the first frame of any kind. ``first_output``/``last_output``: end of the first/last frame that carried
-    generated output. ``last_byte``: last response byte read, or the failure. ``forwarded``: first body byte handed to the application's
-    socket. ``finished``: last byte handed over, or the abort.
+    generated output. ``last_byte``: last response byte read, or the failure. ``first_body``: first body byte read. ``forwarded``: first body
+    byte handed to the application's socket. ``finished``: last byte handed over, or the abort.
     """
 
     head: int
@@ -35,6 +35,7 @@ class Points(msgspec.Struct):
     first_visible: int | None = None
     first_reasoning: int | None = None
     first_tool: int | None = None
+    first_body: int | None = None
 
 
 def seconds(start: int | None, end: int | None) -> float | None:
@@ -61,8 +62,7 @@ def tpot(points: Points, *, output_tokens: int | None, hidden_tokens: int, outpu
 def overheads(points: Points, *, upload_wait_ns: int, tail_wait_ns: int) -> tuple[float | None, float | None, float | None]:
     """Time spent in us, by phase: request leg, first chunk, tail; waiting for the application's socket is left out of each."""
     request = None if points.issued is None else max(0, points.issued - points.head - upload_wait_ns) / 1e9
-    arrived = points.first_frame if points.first_frame is not None else points.response
-    first = None if points.forwarded is None or arrived is None else max(0, points.forwarded - arrived) / 1e9
+    first = None if points.forwarded is None or points.first_body is None else max(0, points.forwarded - points.first_body) / 1e9
     tail = None
     if points.finished is not None and points.last_byte is not None:
         # An answer that came in one read has its first chunk and its end at the same moment: count the time once.

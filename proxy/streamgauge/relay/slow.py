@@ -161,8 +161,9 @@ class SlowPath:
                 exchange.last_read_at = at
                 observation.chunks += 1
                 exchange.transport.write(b"%x\r\n%b\r\n" % (len(part), part) if chunked else part)
-                if observation.points.forwarded is None:
-                    observation.points.forwarded = perf_counter_ns()
+                points = observation.points
+                if points.forwarded is None:
+                    points.first_body, points.forwarded = at, perf_counter_ns()
                 if observation.feed(part, at, self._watch.blocked_ns):
                     exchange.first_output(exchange)
                 await upstream.readable.wait()

@@ -78,8 +78,9 @@ class UpstreamConnection(asyncio.Protocol):
         elif not self._begin(exchange, scanner, data, bodies, at):
             return
         if bodies:
-            if observation.points.forwarded is None:
-                observation.points.forwarded = perf_counter_ns()
+            points = observation.points
+            if points.forwarded is None:
+                points.first_body, points.forwarded = at, perf_counter_ns()
             for body in bodies:
                 if observation.feed(body, at, self._watch.blocked_ns):
                     exchange.first_output(exchange)

@@ -137,7 +137,7 @@ _TABLE = (
     _milliseconds(
         "overhead_first_chunk",
         "overhead, first chunk",
-        "From the arrival of the first frame to the first body byte handed to the application.",
+        "From the moment the first byte of the answer's body was read to the moment it was handed to the application.",
         decimals=2,
     ),
     _milliseconds(
