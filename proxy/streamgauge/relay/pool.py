@@ -44,7 +44,7 @@ class Pool:
         oldest = at - self._age_ns
         while idle:
             connection = idle.pop()
-            if connection.closed:
+            if connection.ending:
                 continue
             if connection.made_at >= oldest:
                 return connection

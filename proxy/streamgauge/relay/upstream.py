@@ -113,8 +113,16 @@ class UpstreamConnection(asyncio.Protocol):
         else:
             self.close()
 
+    @property
+    def ending(self) -> bool:
+        """Whether a request that is sent now would reach nobody. The transport knows one turn of the loop before ``closed`` does."""
+        return self.closed or self.transport.is_closing()
+
     def eof_received(self) -> None:
         """Callback of asyncio: the connection closes itself then."""
+        if self.exchange is None:
+            self._pool.lost(self)
+            self.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Callback of asyncio."""
