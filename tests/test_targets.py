@@ -250,6 +250,66 @@ def test_another_port_of_an_extra_host_with_a_port_is_not_allowed() -> None:
     refused("http://llm.internal:22/", "llm.internal:22", None, TargetSettings(extra_hosts=("llm.internal:8000",)), match="not relayed")
 
 
+# names that are ours: only what is addressed to them may be signed with the proxy's role
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *(
+            "127.0.0.1:8787",
+            "10.1.2.3",
+            "[::1]:8787",
+            "[2001:db8::1]",
+            "localhost:8787",
+            "LOCALHOST",
+            "gauge.localhost",
+            "streamgauge:8787",
+            "",
+        ),
+        *(
+            "gauge.local",
+            "host.docker.internal:8787",
+            "ip-10-0-0-1.eu-west-1.compute.internal",
+            "gauge.llm.svc",
+            "gauge.llm.svc.cluster.local.",
+        ),
+    ],
+)
+def test_an_address_and_a_name_that_no_public_name_server_answers_for_are_ours(host: str) -> None:
+    assert resolve(CONVERSE, host, scope()).ours is True
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example:8787", "127.0.0.1.evil.example", "local.evil.example", "evillocal.com", "notsvc.co", "a.localhost.evil.example", "1.2"],
+)
+def test_a_name_that_anybody_may_have_registered_is_not_ours(host: str) -> None:
+    target = resolve(CONVERSE, host, scope())
+    assert (target.ours, target.form) == (False, "base_url")
+
+
+@pytest.mark.parametrize(
+    ("entry", "host", "ours"),
+    [
+        ("llm.corp.example", "LLM.corp.example:8787", True),
+        ("LLM.corp.example.", "llm.corp.example", True),
+        ("llm.corp.example", "x.llm.corp.example", False),
+        ("*.corp.example", "a.b.corp.example:80", True),
+        ("*.corp.example", "corp.example", False),
+        ("*.corp.example", "evilcorp.example", False),
+    ],
+)
+def test_a_name_is_ours_if_the_settings_say_so_with_all_below_it_only_where_they_say_that_too(entry: str, host: str, ours: bool) -> None:
+    assert resolve(CONVERSE, host, scope(), TargetSettings(own_hosts=(entry,))).ours is ours
+
+
+def test_an_aws_host_and_a_configured_upstream_cannot_be_somebody_elses_name() -> None:
+    assert resolve(CONVERSE, AWS).ours is True
+    assert resolve(f"http://{AWS}/", AWS).ours is True
+    assert resolve(CONVERSE, "gw.example", scope(), TargetSettings(upstreams={"bedrock-runtime": "https://gw.example"})).ours is True
+
+
 # settings and bounds
 
 
@@ -266,6 +326,10 @@ def test_another_port_of_an_extra_host_with_a_port_is_not_allowed() -> None:
         (TargetSettings(default_region="europe"), "targets.default_region: 'europe' is not the name"),
         (TargetSettings(extra_hosts=("user@host",)), "targets.extra_hosts: 'user@host'"),
         (TargetSettings(extra_hosts=("ftp://host",)), "targets.extra_hosts: 'ftp://host'"),
+        *(
+            (TargetSettings(own_hosts=(name,)), "targets.own_hosts: .* is not a host name")
+            for name in ("http://x", "x:8787", "", "*", "*.", "a*.b")
+        ),
     ],
 )
 def test_settings_that_cannot_work_are_named_with_their_key(settings: TargetSettings, match: str) -> None:

@@ -7,6 +7,7 @@ the proxy, or the network position and the role it has, to reach anything else.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -29,7 +30,12 @@ MAX_AUTHORITY_CHARS = 300
 PLACES_KEPT = 1_024
 """Remembered answers. Regions x services x spellings of Host stay far below it; a caller who varies Host only empties the memory."""
 
+PRIVATE_DOMAINS = (".localhost", ".local", ".internal", ".svc")
+"""Domains that no public name server answers for (RFC 6761, RFC 6762, ICANN's reserved ``internal``, and Kubernetes' ``svc``, which nobody has been
+given): a web page cannot come from there, so a request to such a name was meant for us. They cover containers, ECS and Kubernetes services."""
+
 _REGION = re.compile(r"[a-z]{2,6}(?:-[a-z]{1,12}){1,3}-[0-9]{1,2}")
+_NAME = re.compile(r"\.?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,8 @@ class TargetSettings:
     ``upstreams`` replaces a service's AWS host by a URL (``{region}`` in it becomes the request's region). ``regions`` lists the allowed
     AWS regions, empty means any. ``default_region`` and ``default_service`` serve requests that name neither (no SigV4 signature, no
     scope in the key). ``extra_hosts`` are further hosts a caller may name: ``host``, ``host:port`` (reached as the caller says) or
-    ``scheme://host[:port]`` (reached like this).
+    ``scheme://host[:port]`` (reached like this). ``own_hosts`` are public names of this proxy, ``llm.example.com`` or ``*.example.com``: only
+    what is addressed to a name that is ours for certain is signed with the proxy's role (see ``Target.ours``).
     """
 
     upstreams: dict[str, str] = field(default_factory=dict)
@@ -47,6 +54,7 @@ class TargetSettings:
     default_region: str | None = None
     default_service: str = "bedrock-runtime"
     extra_hosts: tuple[str, ...] = ()
+    own_hosts: tuple[str, ...] = ()
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -55,7 +63,8 @@ class Target(msgspec.Struct, frozen=True):
     ``host`` and ``port`` are to be connected (``host`` also names the certificate), ``origin_path`` is the raw target to send, query
     included, ``host_header`` the value of ``Host``. ``service`` is the addressed service even where the path does not tell it;
     ``signing_name`` goes into a signature's scope. ``rewritten``: Host or path are not what the caller sent, so that his signature, which
-    covers both, cannot hold.
+    covers both, cannot hold. ``ours``: the name by which the caller addressed us is nobody else's. Of any other, a web page may have come from
+    there, and then had its name led to us (DNS rebinding).
     """
 
     scheme: str
@@ -68,6 +77,7 @@ class Target(msgspec.Struct, frozen=True):
     signing_name: str
     form: Form
     rewritten: bool
+    ours: bool
 
 
 class _Place(msgspec.Struct, frozen=True):
@@ -80,6 +90,7 @@ class _Place(msgspec.Struct, frozen=True):
     signing_name: str
     form: Form
     rewritten: bool
+    ours: bool
 
 
 class Targets:
@@ -96,6 +107,7 @@ class Targets:
         self._check()
         self._overrides = {name: parse_upstream(url, f"targets.upstreams.{name}") for name, url in settings.upstreams.items()}
         self._extra = dict(_extra(entry) for entry in settings.extra_hosts)
+        self._own_names = frozenset(_own_name(entry) for entry in settings.own_hosts)
         self._places: dict[tuple[str | None, ...], _Place] = {}
 
     def _check(self) -> None:
@@ -142,6 +154,7 @@ class Targets:
             place.signing_name,
             place.form,
             place.rewritten,
+            place.ours,
         )
 
     def _find(self, scheme: str | None, authority: str | None, host: str, region: str | None, signing: str | None, service: str) -> _Place:
@@ -173,7 +186,9 @@ class Targets:
         header = host if kept else name
         form: Form = "host" if scheme is None else "forward"
         rewritten = header != host or bool(upstream.path)
-        return _Place(upstream, header.encode("utf-8", "surrogateescape"), region, service.name, service.signing_name, form, rewritten)
+        return _Place(
+            upstream, header.encode("utf-8", "surrogateescape"), region, service.name, service.signing_name, form, rewritten, True
+        )
 
     def _named_extra(
         self, scheme: str | None, name: str, port: int | None, host: str, extra: str, region: str | None, signing: str | None, service: str
@@ -186,7 +201,9 @@ class Targets:
         header = host if split_authority(host)[0] == name else bracketed(name, port)
         form: Form = "host" if scheme is None else "forward"
         chosen = self._region(region)
-        return _Place(upstream, header.encode("utf-8", "surrogateescape"), chosen, found.name, found.signing_name, form, header != host)
+        return _Place(
+            upstream, header.encode("utf-8", "surrogateescape"), chosen, found.name, found.signing_name, form, header != host, True
+        )
 
     def _base_url(self, host: str, region: str | None, signing: str | None, service: str) -> _Place:
         """The caller addressed us: service and region come from path and scope, the upstream's name replaces ours in Host."""
@@ -203,7 +220,14 @@ class Targets:
             upstream = Upstream("https", name, 443, "")
         header = bracketed(upstream.host, None if upstream.port == default_port(upstream.scheme) else upstream.port)
         rewritten = header.lower() != host.lower() or bool(upstream.path)
-        return _Place(upstream, header.encode("utf-8", "surrogateescape"), chosen, found.name, found.signing_name, "base_url", rewritten)
+        raw, ours = header.encode("utf-8", "surrogateescape"), self._is_ours(split_authority(host)[0], upstream)
+        return _Place(upstream, raw, chosen, found.name, found.signing_name, "base_url", rewritten, ours)
+
+    def _is_ours(self, name: str, upstream: Upstream) -> bool:
+        """Whether ``name`` leads to us because we or this network say so; a name without a dot is looked up in this network only."""
+        if "." not in name or name.endswith(PRIVATE_DOMAINS) or name == upstream.host or name in self._own_names or _is_address(name):
+            return True
+        return any(own.startswith(".") and name.endswith(own) for own in self._own_names)
 
     def _addressed(self, service: str, signing: str | None) -> Service:
         """The path's service, unless the signature was made for another one; then that, since its path rules are the ones that count."""
@@ -267,6 +291,22 @@ def _extra(entry: str) -> tuple[str, str]:
     except TargetNotAllowed as error:
         raise UsageError(f"targets.extra_hosts: {entry!r} is not host, host:port or scheme://host") from error
     return (f"{host}:{port}" if port else host), ""
+
+
+def _own_name(entry: str) -> str:
+    """A name as ``split_authority`` gives it; with a dot in front if all names below it are meant."""
+    name = entry.removeprefix("*").lower().removesuffix(".")
+    if not _NAME.fullmatch(name) or entry.startswith("*") != name.startswith("."):
+        raise UsageError(f"targets.own_hosts: {entry!r} is not a host name without port, such as llm.example.com or *.example.com")
+    return name
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _split_target(raw: str) -> tuple[str | None, str | None, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -34,7 +34,7 @@ ASK = Request(b"POST", TARGETS[0], (), b"{}")
 class Mistaken(RequestSigner):
     """A signer with a mistake in it."""
 
-    def resigns(self, authorization: Authorization | None, target: Target) -> bool:
+    def resigns(self, authorization: Authorization | None, target: Target, headers: Mapping[str, str]) -> bool:
         return True
 
     async def sign(self, method: str, target: Target, headers: Headers, content: bytes) -> Headers:

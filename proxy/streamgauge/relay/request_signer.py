@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 
 from streamgauge.authorization import Authorization
 from streamgauge.errors import ProxyCredentials
@@ -40,9 +41,9 @@ class RequestSigner:
         elif mode == "auto" and (early or given()):
             self._credentials.start()
 
-    def resigns(self, authorization: Authorization | None, target: Target) -> bool:
-        """See ``signing.decide``."""
-        return decide(self._mode, authorization, target) == "resign"
+    def resigns(self, authorization: Authorization | None, target: Target, headers: Mapping[str, str]) -> bool:
+        """See ``signing.decide``, which refuses what a web page may have sent."""
+        return decide(self._mode, authorization, target, headers) == "resign"
 
     async def sign(self, method: str, target: Target, headers: sigv4.Headers, content: bytes) -> sigv4.Headers:
         """``headers`` signed with the proxy's role. Raises ``ProxyCredentials`` with the sentence for the caller."""

@@ -170,7 +170,7 @@ class RequestWalk:
         self._journal.began(exchange)
         # 3 sign and send
         raw_headers = forwarded(message.raw_headers, headers, target.host_header)
-        if self._signer.resigns(authorization, target):
+        if self._signer.resigns(authorization, target, headers):
             exchange.resigned = True
             exchange.measurement.signing = "resigned"
             raw_headers = await self._signer.sign(message.method, target, raw_headers, content)
