@@ -146,7 +146,8 @@ def main() -> int:
     else:
         todo = [piece for piece in known if (piece.name == options.only if options.only else not done[piece.name])]
         failed = [piece for piece in todo if not run(piece, kept)]
-        print(f"{len(known) - len(todo)} had passed before, {len(todo) - len(failed)} passed now, {len(failed)} failed")
+        before = sum(done.values()) - sum(done[piece.name] for piece in todo)
+        print(f"{before} had passed before, {len(todo) - len(failed)} passed now, {len(failed)} failed, of {len(known)}")
     if options.save:
         options.save.write_text(json.dumps(summary(known, kept), indent=1) + "\n")
     return 1 if failed else 0
