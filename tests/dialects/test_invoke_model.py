@@ -204,3 +204,10 @@ def test_half_a_count_of_a_cut_stream_is_not_told_as_the_whole() -> None:
 
 def test_an_answer_that_is_no_json_makes_no_sense() -> None:
     assert trace(InvokeModel(), [b"<html>"]) == ["json"]
+
+
+def test_vectors_larger_than_what_is_held_lose_nothing_where_the_head_has_the_counts() -> None:
+    told = UsageReported(Usage(400), preferred=False)
+    assert trace(InvokeModel((told,)), [b"[" + b"0.1," * 5_000] * 100) == [told]
+    assert trace(InvokeModel(), [b"[" + b"0.1," * 5_000] * 100) == ["body_too_large"]
+    assert trace(InvokeModel((told,)), [b"<html>"]) == [told, "json"]

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from streamgauge.dialects.sagemaker import FAILED_GENERATION, SageMaker, SageMakerStream
-from streamgauge.records import TOOL, VISIBLE, Fault, Finished, Served, Usage, UsageReported
+from streamgauge.dialects.meaning.container_lines import FAILED_GENERATION
+from streamgauge.dialects.sagemaker import SageMaker, SageMakerLines, SageMakerStream
+from streamgauge.records import TOOL, VISIBLE, Fault, Finished, Output, Served, Usage, UsageReported
 from tests.dialects import shapes
 from tests.dialects.watch import Said, trace
 from tests.framing import encode
@@ -151,3 +152,33 @@ def test_a_tool_call_inside_is_tool_output() -> None:
 )
 def test_an_answer_tells_what_is_known_of_it(answer: Any, expected: Said) -> None:
     assert trace(SageMaker(), [shapes.dumps(answer)]) == expected
+
+
+@pytest.mark.parametrize("done", [b"[DONE]", b'"[DONE]"', b"data: [DONE]", b'data: "[DONE]"'])
+def test_a_done_is_the_end_with_and_without_its_prefix(done: bytes) -> None:
+    chunk = lines({"choices": [{"delta": {"content": "a"}}]})
+    assert said_of(chunk, done + b"\n") == [*VISIBLE, Finished(None)]
+
+
+@pytest.mark.parametrize("make", [shapes.sagemaker_vllm, shapes.sagemaker_lmi, shapes.sagemaker_tgi])
+def test_a_stream_that_was_collected_into_one_body_tells_all_but_its_moments(make: Any) -> None:
+    stream = make()
+    body = b"".join(map(chunk_payload, stream.chunks))
+    said = trace(SageMakerLines(), [body[:50], body[50:]])
+    assert said == [item for item in trace(stream.open(), stream.chunks) if not isinstance(item, Output)]
+
+
+def test_an_error_line_in_a_collected_stream_is_a_fault() -> None:
+    assert trace(SageMakerLines(), [lines({"token": {"text": "a"}}, {"error": "made up", "error_type": "overloaded"})]) == [
+        Fault("overloaded")
+    ]
+
+
+def test_the_tokens_of_the_input_are_its_count_where_tgi_lists_them() -> None:
+    details = {"finish_reason": "length", "generated_tokens": 3, "prefill": [{"id": 1, "text": "a"}, {"id": 2, "text": "b"}]}
+    assert trace(SageMaker(), [shapes.dumps([{"generated_text": "a", "details": details}])])[0] == UsageReported(Usage(2, 3))
+
+
+def test_embeddings_of_an_openai_like_container_tell_their_input() -> None:
+    answer = {"object": "list", "data": [{"embedding": [0.1]}], "model": "made-up", "usage": {"prompt_tokens": 4, "total_tokens": 4}}
+    assert trace(SageMaker(), [shapes.dumps(answer)]) == [UsageReported(Usage(4)), Served("made-up")]

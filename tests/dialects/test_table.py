@@ -10,9 +10,10 @@ from streamgauge.dialects.failed import Failed
 from streamgauge.dialects.invoke_model import InvokeModel, InvokeModelStream
 from streamgauge.dialects.opaque import Opaque
 from streamgauge.dialects.openai_chat import OpenAiChat, OpenAiChatStream
-from streamgauge.dialects.sagemaker import SageMaker, SageMakerStream
-from streamgauge.records import VISIBLE, Operation, Served, Usage, UsageReported
+from streamgauge.dialects.sagemaker import SageMaker, SageMakerLines, SageMakerStream
+from streamgauge.records import VISIBLE, Fault, Operation, Served, Usage, UsageReported
 from tests.dialects import shapes
+from tests.dialects.shapes_responses import RESPONSES
 from tests.dialects.watch import trace
 
 
@@ -29,9 +30,13 @@ from tests.dialects.watch import trace
         (shapes.OPENAI_CHAT, shapes.SSE, OpenAiChatStream),
         (shapes.SAGEMAKER, shapes.JSON, SageMaker),
         (shapes.SAGEMAKER_STREAM, shapes.EVENT_STREAM, SageMakerStream),
+        (shapes.SAGEMAKER, shapes.SSE, SageMakerLines),
+        (shapes.SAGEMAKER, "application/jsonlines", SageMakerLines),
+        (shapes.CONVERSE_STREAM, shapes.JSON, Converse),
+        (shapes.INVOKE_STREAM, shapes.JSON, InvokeModel),
+        (shapes.SAGEMAKER_STREAM, shapes.JSON, SageMaker),
         (shapes.OPAQUE, shapes.JSON, Opaque),
         (shapes.INVOKE, "image/png", Opaque),
-        (shapes.CONVERSE_STREAM, shapes.JSON, Opaque),
         (shapes.CONVERSE_STREAM, None, Opaque),
         (Operation("x", "y", "no such dialect"), shapes.JSON, Opaque),
     ],
@@ -68,3 +73,29 @@ def test_the_head_of_an_image_answer_still_tells_its_tokens() -> None:
     headers = {"x-amzn-bedrock-input-token-count": "4", "x-amzn-bedrock-service-tier": "flex"}
     said = trace(open_dialect(shapes.INVOKE, 200, "image/png", headers), [b"\x89PNG"])
     assert said == [UsageReported(Usage(4), preferred=False), Served(service_tier="flex")]
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        shapes.CONVERSE,
+        shapes.CONVERSE_STREAM,
+        shapes.INVOKE,
+        shapes.INVOKE_STREAM,
+        shapes.ANTHROPIC,
+        shapes.OPENAI_CHAT,
+        RESPONSES,
+    ],
+)
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"__type": "com.amazon.coral.service#ThrottlingException", "message": "made up"}, "ThrottlingException"),
+        ({"Output": {"__type": "com.amazon.coral.service#UnknownOperationException"}, "Version": "1.0"}, "UnknownOperationException"),
+        ({"error": {"type": "server_error", "code": None, "message": "made up"}}, "server_error"),
+        ({"type": "error", "error": {"type": "overloaded_error", "message": "made up"}}, "overloaded_error"),
+        ({"message": "made up"}, "_OTHER"),
+    ],
+)
+def test_an_error_in_place_of_an_answer_is_a_fault_under_status_200_too(operation: Operation, body: object, code: str) -> None:
+    assert trace(open_dialect(operation, 200, shapes.JSON, {}), [shapes.dumps(body)]) == [Fault(code)]

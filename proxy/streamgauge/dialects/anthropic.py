@@ -11,6 +11,7 @@ import msgspec
 from streamgauge.dialects.base import NOTHING, Events, SseDialect, WholeBody, decoded
 from streamgauge.dialects.meaning.claude import ClaudeMessage, ClaudeStream
 from streamgauge.dialects.meaning.counts import OTHER
+from streamgauge.dialects.meaning.error_body import body_fault
 from streamgauge.errors import Undecodable
 from streamgauge.framing.sse import SseFrame
 from streamgauge.records import Fault
@@ -49,4 +50,7 @@ class Anthropic(WholeBody):
     __slots__ = ()
 
     def _read(self, body: bytes) -> Events:
-        return decoded(_message, body).events()
+        message = decoded(_message, body)
+        if message.stop_reason is None and message.usage is None and (fault := body_fault(body)) is not None:
+            return (fault,)
+        return message.events()

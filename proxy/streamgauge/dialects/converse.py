@@ -19,6 +19,7 @@ from streamgauge.dialects.meaning.converse_events import (
     start_output,
 )
 from streamgauge.dialects.meaning.counts import exception_name
+from streamgauge.dialects.meaning.error_body import body_fault
 from streamgauge.errors import Undecodable
 from streamgauge.framing.eventstream import EventStreamDecoder, Frame
 from streamgauge.records import VISIBLE, Finished
@@ -82,4 +83,6 @@ class Converse(WholeBody):
 
     def _read(self, body: bytes) -> Events:
         account = decoded(_account, body)
+        if account.stopReason is None and account.usage is None and (fault := body_fault(body)) is not None:
+            return (fault,)
         return (*account_events(account), Finished(account.stopReason))

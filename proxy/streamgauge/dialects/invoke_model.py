@@ -26,8 +26,9 @@ from streamgauge.dialects.meaning.counts import exception_name
 from streamgauge.dialects.meaning.generated_text import GeneratedTextStream, read_answer
 from streamgauge.dialects.meaning.guardrail import INTERVENED, intervened, with_reason
 from streamgauge.dialects.meaning.invocation_metrics import EXTRAS, metrics_events
+from streamgauge.errors import Undecodable
 from streamgauge.framing.eventstream import EventStreamDecoder, Frame
-from streamgauge.records import Finished
+from streamgauge.records import Finished, UsageReported
 
 
 class _Chunk(msgspec.Struct):
@@ -145,9 +146,31 @@ class InvokeModelStream(StreamDialect[Frame]):
 
 
 class InvokeModel(WholeBody):
-    """One InvokeModel answer."""
+    """One InvokeModel answer. Vectors and images may be larger than what is held; where the head has the counts nothing is missed then."""
 
-    __slots__ = ()
+    __slots__ = ("_metered",)
+
+    def __init__(self, opening: Events = NOTHING) -> None:
+        super().__init__(opening)
+        self._metered = any(isinstance(event, UsageReported) for event in opening)
+
+    def feed(self, body: bytes) -> Events:
+        """See ``Dialect.feed``."""
+        try:
+            return super().feed(body)
+        except Undecodable:
+            if self._metered:
+                return NOTHING
+            raise
+
+    def close(self) -> Events:
+        """See ``Dialect.close``."""
+        try:
+            return super().close()
+        except Undecodable as error:
+            if self._metered and error.reason == "body_too_large":
+                return NOTHING
+            raise
 
     def _read(self, body: bytes) -> Events:
         if not intervened(body):

@@ -11,6 +11,7 @@ import msgspec
 from streamgauge.dialects.base import NOTHING, Events, SseDialect, WholeBody, decoded
 from streamgauge.dialects.meaning.chat_completion import ChatChunk, ChatStream
 from streamgauge.dialects.meaning.counts import OTHER
+from streamgauge.dialects.meaning.error_body import body_fault
 from streamgauge.errors import Undecodable
 from streamgauge.framing.sse import SseFrame
 from streamgauge.records import Finished
@@ -61,6 +62,8 @@ class OpenAiChat(WholeBody):
     def _read(self, body: bytes) -> Events:
         chunk = decoded(_chunk, body)
         fault = chunk.fault()
+        if fault is None and chunk.choices is None and chunk.usage is None:
+            fault = body_fault(body)
         if fault is not None:
             return (fault,)
         chunks = ChatStream()

@@ -10,6 +10,7 @@ import msgspec
 
 from streamgauge.dialects.base import NOTHING, Events, SseDialect, WholeBody, decoded
 from streamgauge.dialects.meaning.counts import OTHER
+from streamgauge.dialects.meaning.error_body import body_fault
 from streamgauge.dialects.meaning.response_events import Response, ResponseStream
 from streamgauge.errors import Undecodable
 from streamgauge.framing.sse import SseFrame
@@ -52,4 +53,6 @@ class OpenAiResponses(WholeBody):
     __slots__ = ()
 
     def _read(self, body: bytes) -> Events:
-        return decoded(_response, body).events()
+        response = decoded(_response, body)
+        fault = body_fault(body) if response.status is None and response.usage is None else None
+        return response.events() if fault is None else (fault,)

@@ -18,27 +18,32 @@ from streamgauge.dialects.meaning.counts import head_facts
 from streamgauge.dialects.opaque import Opaque
 from streamgauge.dialects.openai_chat import OpenAiChat, OpenAiChatStream
 from streamgauge.dialects.openai_responses import OpenAiResponses, OpenAiResponsesStream
-from streamgauge.dialects.sagemaker import SageMaker, SageMakerStream
+from streamgauge.dialects.sagemaker import SageMaker, SageMakerLines, SageMakerStream
 from streamgauge.framing.coding import content_decoder, is_plain
 from streamgauge.records import Operation
 
 EVENT_STREAM = "application/vnd.amazon.eventstream"
 JSON = "application/json"
 SSE = "text/event-stream"
+JSON_LINES = ("application/jsonlines", "application/x-ndjson", "application/x-jsonlines")
 
 _READERS: dict[tuple[str, str], Callable[[Events], Dialect]] = {
     ("anthropic", JSON): Anthropic,
     ("anthropic", SSE): AnthropicStream,
     ("converse", JSON): Converse,
     ("converse_stream", EVENT_STREAM): ConverseStream,
+    ("converse_stream", JSON): Converse,
     ("invoke", JSON): InvokeModel,
     ("invoke_stream", EVENT_STREAM): InvokeModelStream,
+    ("invoke_stream", JSON): InvokeModel,
     ("openai_chat", JSON): OpenAiChat,
     ("openai_chat", SSE): OpenAiChatStream,
     ("openai_responses", JSON): OpenAiResponses,
     ("openai_responses", SSE): OpenAiResponsesStream,
     ("sagemaker", JSON): SageMaker,
+    **{("sagemaker", kind): SageMakerLines for kind in (SSE, *JSON_LINES)},
     ("sagemaker_stream", EVENT_STREAM): SageMakerStream,
+    ("sagemaker_stream", JSON): SageMaker,
 }
 
 

@@ -57,6 +57,7 @@ def test_openai_limits_its_tokens_under_three_names(name: str) -> None:
         {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 512, "temperature": 0.5},
         {"prompt": "made up", "max_tokens_to_sample": 512, "temperature": 0.5},
         {"prompt": "made up", "max_gen_len": 512, "temperature": 0.5},
+        {"prompt": "made up", "maxTokens": 512, "temperature": 0.5},
         {"inputText": "made up", "textGenerationConfig": {"maxTokenCount": 512, "temperature": 0.5}},
         {"schemaVersion": "messages-v1", "inferenceConfig": {"max_new_tokens": 512, "temperature": 0.5}},
         {"inputs": "made up", "parameters": {"max_new_tokens": 512, "temperature": 0.5}},
@@ -120,3 +121,13 @@ def test_free_text_where_a_name_belongs_is_not_kept(text: str) -> None:
 def test_a_model_s_name_is_one_line() -> None:
     assert facts_of(shapes.OPENAI_CHAT, {"model": "made\nup"}).model is None
     assert facts_of(shapes.OPENAI_CHAT, {"model": "made-up/Name 3"}).model == "made-up/Name 3"
+
+
+def test_an_asynchronous_invocation_and_a_reranking_name_their_model_in_the_body() -> None:
+    started = Operation("bedrock-runtime", "StartAsyncInvoke", "opaque", streaming=False)
+    assert facts_of(started, {"modelId": "made-up", "modelInput": {}}).model == "made-up"
+    reranked = Operation("bedrock-agent-runtime", "Rerank", "opaque", streaming=False)
+    configuration = {"modelConfiguration": {"modelArn": "arn:aws:bedrock:us-east-1::foundation-model/made-up"}}
+    body = {"rerankingConfiguration": {"type": "BEDROCK_RERANKING_MODEL", "bedrockRerankingConfiguration": configuration}}
+    assert facts_of(reranked, body).model == "arn:aws:bedrock:us-east-1::foundation-model/made-up"
+    assert facts_of(reranked, {"rerankingConfiguration": {}}).model is None

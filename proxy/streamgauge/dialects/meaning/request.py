@@ -69,14 +69,37 @@ class _Performance(msgspec.Struct):
     latency: str | None = None
 
 
+class _RankingModel(msgspec.Struct):
+    modelArn: str | None = None  # noqa: N815
+
+
+class _Ranking(msgspec.Struct):
+    modelConfiguration: _RankingModel | None = None  # noqa: N815
+
+
+class _RankingConfig(msgspec.Struct):
+    """Rerank of bedrock-agent-runtime names its model here."""
+
+    bedrockRerankingConfiguration: _Ranking | None = None  # noqa: N815
+
+    def model(self) -> str | None:
+        ranking = self.bedrockRerankingConfiguration
+        return ranking.modelConfiguration.modelArn if ranking is not None and ranking.modelConfiguration is not None else None
+
+
 class _Request(msgspec.Struct):
+    """``modelId`` is StartAsyncInvoke's; elsewhere on Bedrock the path has it."""
+
     model: str | None = None
+    modelId: str | None = None  # noqa: N815
+    rerankingConfiguration: _RankingConfig | None = None  # noqa: N815
     stream: bool | None = None
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
     max_output_tokens: int | None = None
     max_tokens_to_sample: int | None = None
     max_gen_len: int | None = None
+    maxTokens: int | None = None  # noqa: N815 - AI21 J2
     temperature: float | None = None
     thinking: _Budget | None = None
     tools: list[msgspec.Raw] | None = None
@@ -94,13 +117,24 @@ class _Request(msgspec.Struct):
         return self.inferenceConfig or self.textGenerationConfig or self.parameters or _NO_SAMPLING
 
     def most_tokens(self) -> int | None:
-        stated = (self.max_completion_tokens, self.max_output_tokens, self.max_tokens, self.max_tokens_to_sample, self.max_gen_len)
+        stated = (
+            self.max_completion_tokens,
+            self.max_output_tokens,
+            self.max_tokens,
+            self.max_tokens_to_sample,
+            self.max_gen_len,
+            self.maxTokens,
+        )
         return _count(_first(*stated, self.sampling().max_tokens()))
 
     def budget(self) -> int | None:
         extra = self.additionalModelRequestFields
         stated = self.thinking or (extra.thinking or extra.reasoning_config if extra is not None else None)
         return _count(stated.budget_tokens) if stated is not None else None
+
+    def named_model(self) -> str | None:
+        ranking = self.rerankingConfiguration
+        return _text(_first(self.model, self.modelId, ranking.model() if ranking is not None else None))
 
     def tool_count(self) -> int | None:
         tools = self.tools if self.toolConfig is None else self.toolConfig.tools
@@ -127,7 +161,7 @@ def read_request(operation: Operation, body: bytes, headers: Mapping[str, str]) 
     if latency is None and request.performanceConfig is not None:
         latency = request.performanceConfig.latency
     return RequestFacts(
-        model=operation.model or _text(request.model),
+        model=operation.model or request.named_model(),
         streaming=operation.streaming if operation.streaming is not None else bool(request.stream) if request is not _UNREAD else None,
         max_tokens=request.most_tokens(),
         temperature=_first(request.temperature, request.sampling().temperature),
