@@ -8,9 +8,12 @@ of this module fail loudly where one of them changes.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import logging
 import socket
 import struct
+import sys
+import termios
 from collections.abc import Awaitable
 from contextlib import suppress
 from time import perf_counter_ns
@@ -214,6 +217,18 @@ class Downstream(RequestHandler):  # type: ignore[type-arg,unused-ignore]
             body.set_exception(ConnectionResetError())
         if self._lost is not None and not self._lost.done():
             self._lost.set_result(None)
+
+    @property
+    def is_fresh(self) -> bool:
+        """Nothing was asked on it yet."""
+        return self._arriving is None
+
+    def is_asked(self) -> bool:
+        """Something is being asked, or has come and was not read yet: closing the connection now would reset it."""
+        if self.serving or self._messages or self._head_bytes:
+            return True
+        raw = self.transport.get_extra_info("socket") if self.transport is not None else None
+        return raw is not None and int.from_bytes(fcntl.ioctl(raw.fileno(), termios.FIONREAD, bytes(4)), sys.byteorder) > 0
 
     def reset(self) -> None:
         """Break the connection in a way that cannot pass for its orderly end."""

@@ -38,6 +38,9 @@ BACKLOG = 4096
 TICK_SECONDS = 1.0
 """How often silences, timeouts and idle connections are looked at, and the worker says how it is."""
 
+FRESH_SECONDS = 0.25
+"""How long, when draining, a new connection is waited for to say what it wants: a round trip to the farthest application."""
+
 LAST_SECONDS = 1.0
 """What a cancelled walk gets to end: it only writes its measurement, which takes microseconds."""
 
@@ -91,9 +94,8 @@ class Worker:
     async def run(self) -> None:
         """Serve until SIGTERM or until the supervisor is gone."""
         stop_on_signal(self._loop, self._stop.set)
-        listeners = []
-        for fd in self._settings.fds:
-            sock = socket.socket(fileno=fd)
+        listeners, sockets = [], [socket.socket(fileno=fd) for fd in self._settings.fds]
+        for sock in sockets:
             sock.setblocking(False)
             listeners.append(await self._loop.create_server(self._server, sock=sock, backlog=BACKLOG))
         # What is alive now stays for the process's life: the collector need not walk it again and again.
@@ -107,9 +109,21 @@ class Worker:
                     await self._stop.wait()
             except TimeoutError:
                 continue
+        for sock in sockets:
+            await self._let_in(sock)
         for listener in listeners:
             listener.close()
         await self._drain()
+
+    async def _let_in(self, sock: socket.socket) -> None:
+        """Who had knocked before we were told to end: closing the socket would reset their connections."""
+        for _ in range(BACKLOG):
+            try:
+                accepted, _ = sock.accept()
+            except OSError:  # nobody any more
+                return
+            accepted.setblocking(False)
+            await self._loop.connect_accepted_socket(self._server, accepted)
 
     def _tick(self) -> None:
         """Housekeeping, whose mistakes must not end the traffic."""
@@ -141,11 +155,10 @@ class Worker:
         """No new requests; open exchanges may end; then everything is closed and the spool written."""
         self._walk.draining = True
         self._tick()
-        for connection in self._server.connections:
-            if isinstance(connection, Downstream) and not connection.serving:
-                connection.close()
-        deadline = self._loop.time() + self._settings.drain_seconds
-        await self._no_more_under_way(deadline)
+        now = self._loop.time()
+        deadline = now + self._settings.drain_seconds
+        while self._still_asked(fresh=self._loop.time() < now + FRESH_SECONDS) and self._loop.time() < deadline:
+            await asyncio.sleep(0.02)
         await self._server.shutdown(timeout=0.1)
         # What was cut off now writes its measurement.
         await self._no_more_under_way(self._loop.time() + LAST_SECONDS)
@@ -154,6 +167,18 @@ class Worker:
         self._signer.close()
         self._watch.stop()
         self._spool.close()
+
+    def _still_asked(self, *, fresh: bool) -> bool:
+        """Whether something is under way or about to come; connections on which nothing is are closed."""
+        asked = self._walk.under_way > 0
+        for connection in self._server.connections:
+            if not isinstance(connection, Downstream):
+                continue
+            if connection.is_asked() or (fresh and connection.is_fresh):
+                asked = True
+            else:
+                connection.close()
+        return asked
 
     async def _no_more_under_way(self, deadline: float) -> None:
         while self._walk.under_way and self._loop.time() < deadline:
