@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from time import perf_counter_ns
 
 import pytest
 
 from streamgauge.errors import UpstreamTimeout, UpstreamTlsFailed, UpstreamUnreachable
-from streamgauge.relay import pool as module
+from streamgauge.relay.names import _Known
 from streamgauge.relay.pool import Key, Pool
+from streamgauge.relay.settings import RelaySettings
 from streamgauge.relay.upstream import UpstreamConnection
 from tests.relay.loopback import Listener, certificate, listening, on_uvloop, pool, until
 
@@ -171,7 +173,6 @@ def test_a_refused_connection_is_an_unreachable_upstream(refusing: int) -> None:
             with pytest.raises(UpstreamUnreachable, match=rf"127\.0\.0\.1:{refusing} cannot be reached \(.*refused") as caught:
                 await connections.connect(("http", "127.0.0.1", refusing))
             assert caught.value.error_type == "connect_error"
-            assert connections._addresses == {}
 
     on_uvloop(main)
 
@@ -188,13 +189,49 @@ def test_a_name_that_cannot_be_resolved_is_an_unreachable_upstream(name: str) ->
     on_uvloop(main)
 
 
-def test_a_second_address_of_a_name_is_tried_where_the_first_refuses(refusing: int) -> None:
+def known(connections: Pool, host: str, port: int, *addresses: str) -> None:
+    """The pool knows these addresses of a name."""
+    connections.names._known[host, port] = _Known(perf_counter_ns(), list(addresses))
+
+
+def test_a_second_address_of_a_name_is_tried_where_the_first_refuses_and_is_the_first_from_then_on(refusing: int) -> None:
     async def main() -> None:
         async with listening() as server, pool() as connections:
-            connections._addresses["two.example", server.port] = (perf_counter_ns(), ["127.0.0.2", "127.0.0.1"])
+            known(connections, "two.example", server.port, "127.0.0.2", "127.0.0.1")
             connection = await connections.connect(("http", "two.example", server.port))
             assert connection.transport.get_extra_info("peername")[0] == "127.0.0.1"
+            assert await connections.names.addresses("two.example", server.port) == ["127.0.0.1", "127.0.0.2"]
             connection.close()
+
+    on_uvloop(main)
+
+
+@contextmanager
+def silent(address: str, port: int) -> Iterator[None]:
+    """Nothing at this address answers who wants to connect: its queue is full."""
+    with socket.socket() as bound, ExitStack() as waiting:
+        bound.bind((address, port))
+        bound.listen(0)
+        for _ in range(4):
+            one = waiting.enter_context(socket.socket())
+            one.setblocking(False)
+            with suppress(BlockingIOError):
+                one.connect((address, port))
+        yield
+
+
+def test_a_silent_address_does_not_make_a_host_unreachable_that_has_others() -> None:
+    async def main() -> None:
+        async with listening() as server, pool(connect_timeout=5.0) as connections:
+            with silent("127.0.0.2", server.port):
+                known(connections, "two.example", server.port, "127.0.0.2", "127.0.0.1")
+                (await connections.connect(("http", "two.example", server.port))).close()
+                assert await connections.names.addresses("two.example", server.port) == ["127.0.0.1", "127.0.0.2"]
+                connections._settings = RelaySettings(connect_timeout=0.2)
+                known(connections, "one.example", server.port, "127.0.0.2")
+                with pytest.raises(UpstreamTimeout):
+                    await connections.connect(("http", "one.example", server.port))
+                assert connections.names._known["one.example", server.port].doubted
 
     on_uvloop(main)
 
@@ -202,41 +239,20 @@ def test_a_second_address_of_a_name_is_tried_where_the_first_refuses(refusing: i
 def test_a_name_without_addresses_is_an_unreachable_upstream() -> None:
     async def main() -> None:
         async with pool() as connections:
-            connections._addresses["none.example", 80] = (perf_counter_ns(), [])
+            known(connections, "none.example", 80)
             with pytest.raises(UpstreamUnreachable):
                 await connections.connect(("http", "none.example", 80))
 
     on_uvloop(main)
 
 
-def test_addresses_are_remembered_for_a_while_and_forgotten_where_they_failed(refusing: int) -> None:
+def test_a_name_is_asked_for_again_where_none_of_its_addresses_worked(refusing: int) -> None:
     async def main() -> None:
-        async with listening() as server, pool(dns_age=30.0) as connections:
-            where = ("localhost", server.port)
-            (await connections.connect(("http", *where))).close()
-            asked_at, addresses = connections._addresses[where]
-            assert "127.0.0.1" in addresses
-            (await connections.connect(("http", *where))).close()
-            assert connections._addresses[where] == (asked_at, addresses)
-            connections._addresses[where] = (asked_at - 31 * S, ["127.0.0.9"])
-            (await connections.connect(("http", *where))).close()
-            assert connections._addresses[where][0] > asked_at
-            connections._addresses["gone.example", refusing] = (perf_counter_ns(), ["127.0.0.1"])
+        async with pool() as connections:
+            known(connections, "gone.example", refusing, "127.0.0.1")
             with pytest.raises(UpstreamUnreachable):
                 await connections.connect(("http", "gone.example", refusing))
-            assert list(connections._addresses) == [where]
-
-    on_uvloop(main)
-
-
-def test_remembered_names_have_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "NAMES_KEPT", 2)
-
-    async def main() -> None:
-        async with listening() as server, listening() as other, listening() as third, pool() as connections:
-            for listener in (server, other, third):
-                (await connections.connect(http(listener))).close()
-                assert len(connections._addresses) <= 2
+            assert connections.names._known["gone.example", refusing].doubted
 
     on_uvloop(main)
 

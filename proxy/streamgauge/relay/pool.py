@@ -10,18 +10,16 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from time import perf_counter_ns
 
 from streamgauge.errors import UpstreamTimeout, UpstreamTlsFailed, UpstreamUnreachable
 from streamgauge.relay.loop_watch import LoopWatch
+from streamgauge.relay.names import Names
 from streamgauge.relay.settings import RelaySettings
+from streamgauge.relay.staggered import first_of
 from streamgauge.relay.upstream import UpstreamConnection
 
 Key = tuple[str, str, int]
 """(scheme, host, port)."""
-
-NAMES_KEPT = 1_024
-"""Remembered names; the allow-list bounds what can be asked for, this bounds what a bad list can cost."""
 
 
 class Pool:
@@ -32,7 +30,7 @@ class Pool:
         self._loop = loop
         self._settings = settings
         self._idle: dict[Key, list[UpstreamConnection]] = {}
-        self._addresses: dict[tuple[str, int], tuple[int, list[str]]] = {}
+        self.names = Names(loop, settings.dns_age)
         self._tls: ssl.SSLContext | None = None
         self._age_ns = int(settings.upstream_age * 1e9)
 
@@ -88,55 +86,34 @@ class Pool:
             for connection in list(idle):
                 connection.close()
         self._idle.clear()
+        self.names.close()
 
     async def connect(self, key: Key) -> UpstreamConnection:
         """A new connection. Raises ``UpstreamUnreachable``, ``UpstreamTlsFailed`` or ``UpstreamTimeout``; texts name the host only."""
         _, host, port = key
         try:
             async with asyncio.timeout(self._settings.connect_timeout):
-                addresses = await self._resolve(host, port)
-                return await self._connect_first(key, addresses)
+                addresses = await self.names.addresses(host, port)
+                return await first_of(addresses, lambda address: self._connect_to(key, address), lambda a: self.names.failed(host, port, a))
         except TimeoutError:
+            self.names.doubt(host, port)
             raise UpstreamTimeout(f"{host}:{port} did not accept a connection within {self._settings.connect_timeout:g} s") from None
         except ssl.SSLError as error:
             raise UpstreamTlsFailed(f"no trusted TLS session with {host}:{port} ({error.reason or 'handshake failed'})") from None
         except (OSError, UnicodeError) as error:
-            self._addresses.pop((host, port), None)
+            self.names.doubt(host, port)
             raise _unreachable(key, error) from None
 
-    async def _connect_first(self, key: Key, addresses: list[str]) -> UpstreamConnection:
-        """Try the addresses in turn."""
+    async def _connect_to(self, key: Key, address: str) -> UpstreamConnection:
         scheme, host, port = key
         context = self.tls() if scheme == "https" else None
-        failure: OSError | None = None
-        for address in addresses:
-            try:
-                _, connection = await self._loop.create_connection(
-                    lambda: UpstreamConnection(self, key), address, port, ssl=context, server_hostname=host if context else None
-                )
-            except ssl.SSLError:
-                raise
-            except OSError as error:
-                failure = error
-                continue
-            raw = connection.transport.get_extra_info("socket")
-            if raw is not None:
-                raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return connection
-        raise failure or OSError("no address")
-
-    async def _resolve(self, host: str, port: int) -> list[str]:
-        """Addresses of a name, asked for in a thread and remembered for ``dns_age``."""
-        now = perf_counter_ns()
-        known = self._addresses.get((host, port))
-        if known is not None and now - known[0] < self._settings.dns_age * 1e9:
-            return known[1]
-        found = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-        if len(self._addresses) >= NAMES_KEPT:
-            self._addresses.clear()
-        self._addresses[(host, port)] = (now, addresses)
-        return addresses
+        _, connection = await self._loop.create_connection(
+            lambda: UpstreamConnection(self, key), address, port, ssl=context, server_hostname=host if context else None
+        )
+        raw = connection.transport.get_extra_info("socket")
+        if raw is not None:
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection
 
     def tls(self) -> ssl.SSLContext:
         """The context of all TLS connections; made once."""
