@@ -14,11 +14,12 @@ from streamgauge.authorization import Authorization
 from streamgauge.records import Ended, Measurement, SpoolRecord
 from streamgauge.relay.downstream import DownstreamServer
 from streamgauge.relay.load import Load
-from streamgauge.relay.pool import Pool
+from streamgauge.relay.pool import Key, Pool
 from streamgauge.relay.request_signer import RequestSigner
 from streamgauge.relay.settings import RelaySettings
 from streamgauge.relay.sigv4 import Headers
 from streamgauge.relay.slow import SlowPath
+from streamgauge.relay.upstream import UpstreamConnection
 from streamgauge.relay.walk import RequestWalk
 from streamgauge.routing import Routes, shipped_table
 from streamgauge.spool import SpoolSettings, SpoolWriter
@@ -138,3 +139,58 @@ def test_an_application_that_goes_away_while_we_sign_asks_nothing(tmp_path: Path
 
     on_uvloop(main)
     assert [(m.outcome, m.side) for m in measured(tmp_path)] == [("client_cancelled", "downstream")]
+
+
+def test_an_application_that_goes_away_while_we_connect_is_measured_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        async with (
+            listening() as upstream,
+            pool() as connections,
+            served(tmp_path, RequestSigner("passthrough"), Load(), upstream, connections) as (port, walk),
+        ):
+            connecting = asyncio.Event()
+
+            async def never(key: object) -> None:
+                connecting.set()
+                await asyncio.Event().wait()
+
+            monkeypatch.setattr(connections, "connect", never)
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(ASK.sent(b"h"))
+            await within(10, connecting.wait())
+            writer.transport.abort()
+            await until(lambda: not walk.under_way, "the walk to end", 2.0)
+            assert upstream.peers == []
+
+    on_uvloop(main)
+    (m,) = measured(tmp_path)
+    assert (m.outcome, m.side, m.overhead_tail, m.connect) == ("client_cancelled", "downstream", 0.0, None)
+
+
+def test_a_new_connection_that_has_ended_before_it_was_asked_anything_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> bytes:
+        async with (
+            listening() as upstream,
+            pool() as connections,
+            served(tmp_path, RequestSigner("passthrough"), Load(), upstream, connections) as (port, _),
+        ):
+            connect, made = connections.connect, []
+
+            async def first_ends(key: Key) -> UpstreamConnection:
+                made.append(await connect(key))
+                if len(made) == 1:
+                    made[0].transport.close()
+                return made[-1]
+
+            monkeypatch.setattr(connections, "connect", first_ends)
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(ASK.sent(b"h"))
+            await until(lambda: any(peer.received for peer in upstream.peers), "the request")
+            (asked,) = [peer for peer in upstream.peers if peer.received]
+            asked.transport.write(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+            answer = await within(10, reader.readuntil(b"\r\n\r\n"))
+            writer.close()
+            return answer
+
+    assert on_uvloop(main).startswith(b"HTTP/1.1 200 OK\r\n")
+    assert [m.outcome for m in measured(tmp_path)] == ["completed"]

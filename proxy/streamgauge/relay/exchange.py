@@ -174,7 +174,7 @@ class Exchange:
         if self.verdict is not None:
             return
         self.keep_alive = False
-        self.observation.points.last_byte = at
+        self.observation.points.last_byte = self.observation.points.finished = at
         if self.upstream is not None:
             self.upstream.abort()
         self._over(CLIENT_CANCELLED)

@@ -12,14 +12,14 @@ import asyncio
 import logging
 import time
 from time import perf_counter_ns
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 
 from streamgauge.authorization import Authorization, read_authorization
 from streamgauge.dialects import read_request
-from streamgauge.errors import StreamgaugeError
+from streamgauge.errors import StreamgaugeError, UpstreamUnreachable
 from streamgauge.measure.observation import Observation
 from streamgauge.measure.timing import Points
 from streamgauge.records import Measurement, Operation
@@ -31,12 +31,13 @@ from streamgauge.relay.refusal import BREAKS, PROXY_ERROR, refusal
 from streamgauge.relay.request_body import RequestBodies, at_hand, chunked
 from streamgauge.relay.request_signer import RequestSigner
 from streamgauge.relay.settings import RelaySettings
+from streamgauge.relay.staggered import discard
 from streamgauge.targets import Target
 
 if TYPE_CHECKING:
     from streamgauge.relay.downstream import Downstream
     from streamgauge.relay.load import Load
-    from streamgauge.relay.pool import Pool
+    from streamgauge.relay.pool import Key, Pool
     from streamgauge.relay.slow import SlowPath
     from streamgauge.relay.upstream import UpstreamConnection
     from streamgauge.routing import Routes
@@ -189,11 +190,10 @@ class RequestWalk:
             if upstream is not None:
                 points.connected = points.issued
             else:
-                upstream = await self._pool.connect(key)
-                points.connected = perf_counter_ns()
-                if exchange.verdict is not None:  # the application went away meanwhile
-                    upstream.close()
+                upstream = await self._connect(exchange, key)
+                if upstream is None:  # the application went away meanwhile
                     return
+                points.connected = perf_counter_ns()
             self._send(upstream, exchange, message, target, raw_headers, content)
             del content  # a stream may last for minutes, and a body have megabytes
         else:
@@ -202,6 +202,25 @@ class RequestWalk:
         await exchange.done
         if exchange.upstream_error is not None and not exchange.replied:
             self._reply_to_break(connection, exchange, target)
+
+    async def _connect(self, exchange: Exchange, key: Key) -> UpstreamConnection | None:
+        """A new connection, or ``None`` as soon as the application has gone away."""
+        for _ in range(2):
+            connecting = self._loop.create_task(self._pool.connect(key))
+            either: tuple[asyncio.Future[Any], ...] = (connecting, exchange.done)
+            try:
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+                if exchange.verdict is not None:
+                    return None
+                upstream = connecting.result()
+            finally:
+                if exchange.verdict is not None or not connecting.done():
+                    connecting.add_done_callback(discard)
+                    connecting.cancel()
+            # Nothing of the request has left yet, so another connection is no second attempt at it.
+            if not upstream.ending:
+                return upstream
+        raise UpstreamUnreachable(f"{key[1]}:{key[2]} ends new connections before it was asked anything")
 
     def _describe(self, exchange: Exchange, target: Target, headers: dict[str, str], content: bytes) -> None:
         facts = read_request(exchange.operation, content, headers)
