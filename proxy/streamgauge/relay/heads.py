@@ -15,7 +15,11 @@ Headers = Sequence[tuple[bytes, bytes]]
 _OURS = frozenset({"keep-alive", "proxy-authorization", "proxy-connection", "upgrade"})
 """Between the application and us. ``Connection`` is looked at apart, ``Transfer-Encoding`` and ``TE`` keep their meaning on the other leg."""
 
-_NEVER_NAMED = frozenset({"host", "content-length", "transfer-encoding", "authorization", "content-type", "expect", "trailer", "te"})
+_NEVER_NAMED = frozenset(
+    {"host", "content-length", "transfer-encoding", "authorization", "content-type", "expect", "trailer", "te"}
+    | {"content-encoding", "content-language", "content-location", "content-range", "content-md5", "content-digest", "etag", "range"}
+)
+_NEVER_NAMED_PREFIXES = ("accept", "x-amz")
 """A ``Connection`` header that names one of these is not obeyed: removing them would change the message, not the connection."""
 
 
@@ -34,6 +38,11 @@ def connection_options(value: str | None) -> frozenset[str]:
     if value == "keep-alive":
         return _KEEP_ALIVE
     return frozenset(option.strip().lower() for option in value.split(",")) - {""}
+
+
+def _hop(options: frozenset[str]) -> frozenset[str]:
+    """Of what ``Connection`` names that which is left out with it."""
+    return frozenset(option for option in options if option not in _NEVER_NAMED and not option.startswith(_NEVER_NAMED_PREFIXES))
 
 
 def read_headers(raw: Headers) -> dict[str, str]:
@@ -61,7 +70,7 @@ def forwarded(raw: Headers, headers: dict[str, str], host: bytes) -> list[tuple[
     drop = _OURS
     options = connection_options(headers.get("connection"))
     if options - _KEEP_ALIVE:
-        drop = (_OURS | options | {"connection"}) - _NEVER_NAMED
+        drop = _OURS | _hop(options) | {"connection"}
     untouched = drop.isdisjoint(headers)
     out: list[tuple[bytes, bytes]] = []
     host_seen = False
@@ -89,9 +98,11 @@ def response_head(head: ResponseHead, *, chunked_for_1_0: bool) -> bytes:
     ``chunked_for_1_0``: the application speaks HTTP/1.0 and cannot read chunks; it gets the bare body, ended by the connection's close.
     """
     connection = head.by_name.get("connection")
-    if not chunked_for_1_0 and (connection is None or connection.lower() == "keep-alive"):
+    only_keeps = connection is None or connection.lower() == "keep-alive"
+    if only_keeps and not chunked_for_1_0 and "keep-alive" not in head.by_name:
         return head.raw
-    drop = ({"connection", "keep-alive", "proxy-connection"} | connection_options(connection)) - _NEVER_NAMED
+    drop = {"keep-alive"} if only_keeps and not chunked_for_1_0 else {"connection", "keep-alive", "proxy-connection"}
+    drop |= _hop(connection_options(connection) - _KEEP_ALIVE)
     if chunked_for_1_0:
         drop |= {"transfer-encoding", "trailer"}
     lines = head.raw[:-4].split(b"\r\n")
