@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+import msgspec
 import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -50,10 +51,14 @@ def test_an_asymmetric_signature_has_no_region() -> None:
     assert read_authorization(value) == Authorization("sigv4a", "AKIDEXAMPLE", "20150830", None, "bedrock", READ.signed_headers)
 
 
-def test_a_placeholder_access_key_may_hold_a_slash() -> None:
-    read = read_authorization(SIGV4.replace("AKIDEXAMPLE", "team/a"))
-    assert read is not None
-    assert read.access_key_id == "team/a"
+@pytest.mark.parametrize(
+    "swapped", ["wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "wJalrXUtnFEMIaK7MDENGabPxRfiCYEXAMPLEKEY", "team/a", "A" * 129]
+)
+def test_what_cannot_be_an_access_key_id_may_be_the_secret_and_is_not_kept(swapped: str) -> None:
+    read = read_authorization(SIGV4.replace("AKIDEXAMPLE", swapped))
+    assert read == msgspec.structs.replace(READ, access_key_id=None)
+    key = short_term_key(f"{swapped.replace('/', '%2F')}%2F20250101%2Feu-west-1%2Fbedrock%2Faws4_request")
+    assert read_authorization(f"Bearer {key}") == Authorization("bearer", None, "20250101", "eu-west-1", "bedrock")
 
 
 def test_a_short_term_key_tells_who_and_where() -> None:
@@ -64,7 +69,15 @@ def test_a_short_term_key_tells_who_and_where() -> None:
 
 @pytest.mark.parametrize(
     "key",
-    ["a-long-term-key", SHORT_TERM_PREFIX, SHORT_TERM_PREFIX + "!!!", SHORT_TERM_PREFIX + "A" * 20_000, short_term_key("too%2Fshort"), ""],
+    [
+        "a-long-term-key",
+        SHORT_TERM_PREFIX,
+        SHORT_TERM_PREFIX + "!!!",
+        SHORT_TERM_PREFIX + "A" * 20_000,
+        short_term_key("too%2Fshort"),
+        short_term_key("ASIA%2Fsecret%2Feu-west-1%2Fbedrock%2Faws4_request"),
+        "",
+    ],
 )
 def test_a_key_without_a_readable_scope_is_still_a_bearer_key(key: str) -> None:
     assert read_authorization(f"Bearer {key}") == Authorization("bearer")

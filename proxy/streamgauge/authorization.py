@@ -27,8 +27,15 @@ _SIGV4 = re.compile(
 )
 
 
+_KEY_ID = re.compile(r"[A-Z0-9]{4,128}")
+"""What AWS issues as access key ids. Anything else in their place may be the secret, written there by mistake, and the id goes into the ledger."""
+
+_DATE = re.compile(r"[0-9]{8}")
+
+
 class Authorization(msgspec.Struct, frozen=True):
-    """The claims of one header. ``date`` is YYYYMMDD, ``signed_headers`` in lower case; absent is ``None``.
+    """The claims of one header. ``date`` is YYYYMMDD, ``signed_headers`` in lower case; absent is ``None``,
+    and so is an access key id that cannot be one.
 
     ``service`` is the signing name (``bedrock``, ``sagemaker``, ...). A long-term bearer key and an unknown scheme have claims of no kind.
     """
@@ -68,7 +75,7 @@ def _read_sigv4(claims: str) -> Authorization:
     kind: Kind = "sigv4" if algorithm == "HMAC-SHA256" else "sigv4a"
     if kind == "sigv4" and region is None:
         return _OTHER
-    return Authorization(kind, key_id, date, region, service, tuple(headers.lower().split(";")))
+    return Authorization(kind, _key_id(key_id), date, region, service, tuple(headers.lower().split(";")))
 
 
 def _read_bearer(key: str) -> Authorization:
@@ -81,6 +88,10 @@ def _read_bearer(key: str) -> Authorization:
         scope = parse_qs(url.partition("?")[2], max_num_fields=64)["X-Amz-Credential"][0].rsplit("/", 4)
     except (binascii.Error, UnicodeError, ValueError, LookupError):
         return _BEARER
-    if len(scope) != 5 or scope[4] != "aws4_request":
+    if len(scope) != 5 or scope[4] != "aws4_request" or not _DATE.fullmatch(scope[1]):
         return _BEARER
-    return Authorization("bearer", scope[0], scope[1], scope[2], scope[3])
+    return Authorization("bearer", _key_id(scope[0]), scope[1], scope[2], scope[3])
+
+
+def _key_id(claimed: str) -> str | None:
+    return claimed if _KEY_ID.fullmatch(claimed) else None
