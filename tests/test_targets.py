@@ -246,6 +246,16 @@ def test_an_extra_host_is_reached_as_it_is_configured_or_as_the_caller_says(extr
     assert (where(target), target.host_header, target.rewritten) == (reached, host.encode(), False)
 
 
+@pytest.mark.parametrize("extra", ["llm.internal", "llm.internal:80", "https://llm.internal"])
+def test_the_proxys_role_is_for_aws_and_configured_upstreams_and_never_for_an_extra_host(extra: str) -> None:
+    settings = TargetSettings(extra_hosts=(extra,), upstreams={"bedrock-mantle": "http://gateway.internal"}, default_region="us-east-1")
+    named = "llm.internal:80" if extra.endswith(":80") else "llm.internal"
+    for raw_target in ("/v1/x", f"http://{named}/v1/x"):
+        assert resolve(raw_target, named, scope(), settings).role_allowed is False
+    for raw_target, host in [(CONVERSE, OURS), ("/v1/chat/completions", OURS), (CONVERSE, AWS), (f"http://{AWS}/", AWS)]:
+        assert resolve(raw_target, host, None, settings).role_allowed is True
+
+
 def test_another_port_of_an_extra_host_with_a_port_is_not_allowed() -> None:
     refused("http://llm.internal:22/", "llm.internal:22", None, TargetSettings(extra_hosts=("llm.internal:8000",)), match="not relayed")
 

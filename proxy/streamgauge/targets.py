@@ -64,7 +64,8 @@ class Target(msgspec.Struct, frozen=True):
     included, ``host_header`` the value of ``Host``. ``service`` is the addressed service even where the path does not tell it;
     ``signing_name`` goes into a signature's scope. ``rewritten``: Host or path are not what the caller sent, so that his signature, which
     covers both, cannot hold. ``ours``: the name by which the caller addressed us is nobody else's. Of any other, a web page may have come from
-    there, and then had its name led to us (DNS rebinding).
+    there, and then had its name led to us (DNS rebinding). ``role_allowed``: the upstream is AWS's or a configured one, so that a signature with
+    the proxy's role, and its session token, may go there; never to an extra host, which is only somebody the caller may talk to.
     """
 
     scheme: str
@@ -78,6 +79,7 @@ class Target(msgspec.Struct, frozen=True):
     form: Form
     rewritten: bool
     ours: bool
+    role_allowed: bool
 
 
 class _Place(msgspec.Struct, frozen=True):
@@ -91,6 +93,7 @@ class _Place(msgspec.Struct, frozen=True):
     form: Form
     rewritten: bool
     ours: bool
+    role_allowed: bool
 
 
 class Targets:
@@ -155,6 +158,7 @@ class Targets:
             place.form,
             place.rewritten,
             place.ours,
+            place.role_allowed,
         )
 
     def _find(self, scheme: str | None, authority: str | None, host: str, region: str | None, signing: str | None, service: str) -> _Place:
@@ -187,7 +191,7 @@ class Targets:
         form: Form = "host" if scheme is None else "forward"
         rewritten = header != host or bool(upstream.path)
         return _Place(
-            upstream, header.encode("utf-8", "surrogateescape"), region, service.name, service.signing_name, form, rewritten, True
+            upstream, header.encode("utf-8", "surrogateescape"), region, service.name, service.signing_name, form, rewritten, True, True
         )
 
     def _named_extra(
@@ -202,7 +206,7 @@ class Targets:
         form: Form = "host" if scheme is None else "forward"
         chosen = self._region(region)
         return _Place(
-            upstream, header.encode("utf-8", "surrogateescape"), chosen, found.name, found.signing_name, form, header != host, True
+            upstream, header.encode("utf-8", "surrogateescape"), chosen, found.name, found.signing_name, form, header != host, True, False
         )
 
     def _base_url(self, host: str, region: str | None, signing: str | None, service: str) -> _Place:
@@ -221,7 +225,7 @@ class Targets:
         header = bracketed(upstream.host, None if upstream.port == default_port(upstream.scheme) else upstream.port)
         rewritten = header.lower() != host.lower() or bool(upstream.path)
         raw, ours = header.encode("utf-8", "surrogateescape"), self._is_ours(split_authority(host)[0], upstream)
-        return _Place(upstream, raw, chosen, found.name, found.signing_name, "base_url", rewritten, ours)
+        return _Place(upstream, raw, chosen, found.name, found.signing_name, "base_url", rewritten, ours, True)
 
     def _is_ours(self, name: str, upstream: Upstream) -> bool:
         """Whether ``name`` leads to us because we or this network say so; a name without a dot is looked up in this network only."""

@@ -27,7 +27,9 @@ HEADERS: sigv4.Headers = [(b"Host", b"bedrock-runtime.us-east-1.amazonaws.com"),
 
 def target(region: str | None = "us-east-1") -> Target:
     host = "bedrock-runtime.us-east-1.amazonaws.com"
-    return Target("https", host, 443, b"/model/m/converse", host.encode(), region, "bedrock-runtime", "bedrock", "base_url", True, True)
+    return Target(
+        "https", host, 443, b"/model/m/converse", host.encode(), region, "bedrock-runtime", "bedrock", "base_url", True, True, True
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -13,9 +13,11 @@ SIGNED = Authorization("sigv4", "AKIDEXAMPLE", "20150830", "us-east-1", "bedrock
 BEARER = Authorization("bearer")
 
 
-def target(*, rewritten: bool, ours: bool = True) -> Target:
+def target(*, rewritten: bool, ours: bool = True, role_allowed: bool = True) -> Target:
     host = "bedrock-runtime.us-east-1.amazonaws.com"
-    return Target("https", host, 443, b"/", host.encode(), "us-east-1", "bedrock-runtime", "bedrock", "base_url", rewritten, ours)
+    return Target(
+        "https", host, 443, b"/", host.encode(), "us-east-1", "bedrock-runtime", "bedrock", "base_url", rewritten, ours, role_allowed
+    )
 
 
 @pytest.mark.parametrize(
@@ -77,3 +79,11 @@ def test_what_keeps_its_own_authorization_may_come_from_anywhere(headers: dict[s
 def test_the_fetch_of_a_server_side_javascript_is_no_web_page() -> None:
     # Node's fetch says so much of itself, and neither Origin nor Sec-Fetch-Site.
     assert decide("auto", SIGNED, target(rewritten=True), {"sec-fetch-mode": "cors", "user-agent": "node"}) == "resign"
+
+
+@pytest.mark.parametrize("mode", ["auto", "resign"])
+@pytest.mark.parametrize("authorization", [SIGNED, BEARER, None])
+def test_neither_a_signature_nor_a_session_token_of_ours_goes_where_the_role_does_not_count(
+    mode: SigningMode, authorization: Authorization | None
+) -> None:
+    assert decide(mode, authorization, target(rewritten=True, role_allowed=False), {"origin": "http://page.example"}) == "passthrough"

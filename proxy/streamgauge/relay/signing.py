@@ -21,9 +21,10 @@ def decide(mode: SigningMode, authorization: Authorization | None, target: Targe
     """Whether the request goes on with its own authorization or is signed with the proxy's role. ``headers`` by lower-case name.
 
     ``auto`` replaces exactly one thing: a SigV4 signature that cannot hold, because it covers another Host or path than will be sent.
+    Whatever the mode, the role stays here where the target is neither AWS's nor a configured upstream (``Target.role_allowed``).
     Raises ``TargetNotAllowed`` where a web page may be asking for the role.
     """
-    if mode == "passthrough" or (mode == "auto" and not _cannot_hold(authorization, target)):
+    if mode == "passthrough" or not target.role_allowed or (mode == "auto" and not _cannot_hold(authorization, target)):
         return "passthrough"
     _refuse_web_pages(target, headers)
     return "resign"
