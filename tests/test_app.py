@@ -260,6 +260,32 @@ def test_proxy_variables_that_lead_to_ourselves_do_not_hold_for_us(tmp_path: Pat
 # --- signals -----------------------------------------------------------------------------------------------------------
 
 
+def test_sighup_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    told = StopSignals()
+    try:
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert not told.wait(5)
+        assert "restart streamgauge" in caplog.text
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert told.wait(5)
+    finally:
+        told.close()
+
+
+def test_a_child_that_cannot_be_started_is_tried_again_and_harms_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    child = Child("worker 0", ["/no/such/program"], dict, [])
+    supervisor = Supervisor(load(None, {"ledger": str(tmp_path / "l.db")}))
+    supervisor._workers = [child]
+    supervisor.tend()
+    assert child.process is None
+    assert "worker 0 cannot be started (No such file or directory); trying again in 0.2 s" in caplog.text
+    child.restart_at = 0.0
+    child.argv = [sys.executable, "-c", "input()"]
+    supervisor.tend()
+    assert supervisor.pids().keys() == {"worker 0"}
+    supervisor.stop()
+
+
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_that_came_before_anybody_waited_is_not_lost(sig: signal.Signals) -> None:
     before = signal.getsignal(sig)

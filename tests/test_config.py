@@ -92,6 +92,8 @@ def test_what_cannot_be_settings_is_said_in_one_sentence(text: str | bytes, expe
         ("drain_seconds: -1", "drain_seconds: -1.0 - must not be negative"),
         ("relay: {read_timeout: .inf}", "relay.read_timeout: inf - must be a finite number"),
         ("relay: {connect_timeout: .nan}", "relay.connect_timeout: nan - must be a finite number"),
+        ("ledger: postgresql://u:secret@h/db", "ledger: a postgresql address - must be the path of a file"),
+        ("relay: {max_buffered_bytes: 1000}", "relay.max_buffered_bytes: 1000 - must not be below relay.max_request_bytes"),
         ("relay: {max_request_bytes: 0}", "relay.max_request_bytes: 0 - must be above zero"),
         ("relay: {fast_path: maybe}", "relay.fast_path: 'maybe'"),
         ("relay: 5", "relay: 5"),

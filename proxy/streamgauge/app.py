@@ -87,9 +87,13 @@ class Child:
         self.process.stdin.close()
         self.process = None
         lived = time.monotonic() - self.started_at
-        self.pause = BACKOFF_SECONDS[0] if lived > STEADY_SECONDS else min(self.pause * 2, BACKOFF_SECONDS[1])
-        self.restart_at = time.monotonic() + self.pause
+        self.put_off(after=lived)
         return code
+
+    def put_off(self, after: float = 0.0) -> None:
+        """No new start before a pause, which grows unless it had lived for ``after`` long seconds."""
+        self.pause = BACKOFF_SECONDS[0] if after > STEADY_SECONDS else min(self.pause * 2, BACKOFF_SECONDS[1])
+        self.restart_at = time.monotonic() + self.pause
 
 
 @dataclass
@@ -111,7 +115,7 @@ class Supervisor:
     @property
     def ledger(self) -> Path:
         """Where rows go."""
-        return Path(self.config.ledger) if self.config.ledger else default_ledger_path()
+        return Path(self.config.ledger).expanduser() if self.config.ledger else default_ledger_path()
 
     @property
     def spool_dir(self) -> Path:
@@ -206,7 +210,11 @@ class Supervisor:
             if code is not None:
                 _log.error("%s ended with exit code %d; starting another in %.1f s", child.name, code, child.pause)
             if child.process is None and now >= child.restart_at:
-                child.start()
+                try:
+                    child.start()
+                except OSError as error:  # no process or no memory to be had: the others go on
+                    child.put_off()
+                    _log.error("%s cannot be started (%s); trying again in %.1f s", child.name, error.strerror, child.pause)
 
     def stop(self) -> None:
         """The port first, so that who comes now is refused at once; then the workers, which drain; then the recorder, which reads what they left.
@@ -235,13 +243,16 @@ class Supervisor:
 
 
 class StopSignals:
-    """SIGTERM and SIGINT as something to wait for, without a thread. To be made, in the main thread, before anything is started."""
+    """SIGTERM and SIGINT as something to wait for, without a thread. To be made, in the main thread, before anything is started.
+
+    SIGHUP, which service managers send for "read your settings anew" and terminals when they close, ends nothing.
+    """
 
     def __init__(self) -> None:
         self._read, self._write = socket.socketpair()
         for end in (self._read, self._write):
             end.setblocking(False)
-        self._before = {sig: signal.signal(sig, lambda *_: None) for sig in (signal.SIGTERM, signal.SIGINT)}
+        self._before = {sig: signal.signal(sig, lambda *_: None) for sig in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
         self._wakeup = signal.set_wakeup_fd(self._write.fileno())
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._read, selectors.EVENT_READ)
@@ -250,7 +261,10 @@ class StopSignals:
         """Whether a signal has come, or comes within ``seconds``."""
         if not self._selector.select(seconds):
             return False
-        return bool(set(self._read.recv(64)) & {signal.SIGTERM, signal.SIGINT})
+        came = set(self._read.recv(64))
+        if signal.SIGHUP in came:
+            _log.warning("SIGHUP: settings are read at start only; restart streamgauge to change them")
+        return bool(came & {signal.SIGTERM, signal.SIGINT})
 
     def close(self) -> None:
         """Put things back."""

@@ -61,7 +61,14 @@ def load(path: Path | None, overrides: dict[str, Any]) -> Config:
     config, wrong = _validate(tree)
     mistakes += wrong
     if config is not None:
-        mistakes += [*_bad_numbers(config, ""), *_bad_addresses(config), *_bad_bounds(config), *_bad_level(config), *_bad_targets(config)]
+        mistakes += [
+            *_bad_numbers(config, ""),
+            *_bad_addresses(config),
+            *_bad_bounds(config),
+            *_bad_ledger(config),
+            *_bad_level(config),
+            *_bad_targets(config),
+        ]
     if mistakes or config is None:
         where = f" in {path}" if path is not None else ""
         raise UsageError(f"{len(mistakes)} mistake(s) in the settings{where}:\n  " + "\n  ".join(mistakes))
@@ -150,6 +157,12 @@ def _bad_addresses(config: Config) -> Iterator[str]:
 def _bad_bounds(config: Config) -> Iterator[str]:
     if config.relay.max_buffered_bytes < config.relay.max_request_bytes:
         yield _told("relay.max_buffered_bytes", config.relay.max_buffered_bytes, "must not be below relay.max_request_bytes")
+
+
+def _bad_ledger(config: Config) -> Iterator[str]:
+    if config.ledger is not None and "://" in config.ledger:
+        # Not shown: it may hold a password.
+        yield f"ledger: a {config.ledger.partition('://')[0]} address - must be the path of a file"
 
 
 def _bad_level(config: Config) -> Iterator[str]:

@@ -52,7 +52,13 @@ def test_on_a_terminal_a_table_lives_while_traffic_flows_and_the_report_follows(
     assert re.search(r"haiku-4-5 +ConverseStream +completed +[0-9.]+ +[0-9.]+ +[0-9.]+ +[0-9,]+ +[0-9]+", table)
     for told in ("output tokens/s", "first token: half in", "the proxy adds", "TTFT: from the request to the first token."):
         assert told in table
-    for told in ("What the application felt", "TTFT objective 500 ms", "waited longest for its first token", "% of", "streamgauge run -- python"):
+    for told in (
+        "What the application felt",
+        "TTFT objective 500 ms",
+        "waited longest for its first token",
+        "% of",
+        "streamgauge run -- python",
+    ):
         assert told in report
     assert written.count("\x1b[?25l") == written.count("\x1b[?25h") == 1  # the cursor is back
 
