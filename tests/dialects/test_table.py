@@ -50,6 +50,12 @@ def test_an_error_status_is_read_as_an_error_whatever_was_asked(operation: Opera
     assert type(open_dialect(operation, 400, shapes.EVENT_STREAM, {})) is Failed
 
 
+def test_an_answer_that_its_head_calls_an_error_is_one_under_status_200_too() -> None:
+    headers = {"x-amzn-errortype": "ThrottlingException:http://internal.amazon.com/coral/com.amazon.bedrock/"}
+    dialect = open_dialect(shapes.CONVERSE_STREAM, 200, shapes.JSON, headers)
+    assert trace(dialect, [b'{"message":"made up"}']) == [Fault("ThrottlingException")]
+
+
 def test_a_compressed_answer_is_decoded_for_its_reader() -> None:
     assert type(open_dialect(shapes.OPENAI_CHAT, 200, shapes.SSE, {"content-encoding": "gzip"})) is Compressed
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from streamgauge.dialects import open_dialect
-from streamgauge.records import Fault, Finished, Operation, Output, Usage, UsageReported
+from streamgauge.records import Fault, Finished, Operation, Output, Served, Usage, UsageReported
 from streamgauge.testing import Script
 from streamgauge.testing.answers import Answer, answer
 from tests.testing.asked import asked
@@ -39,6 +39,7 @@ class Case:
 
 
 _OPENAI = ("input_tokens", "output_tokens", "cache_read_tokens")
+_BOTH = ("input_tokens", "output_tokens")
 STREAMS = {
     "converse": Case("/model/m/converse-stream", "converse_stream", {}),
     "claude": Case("/model/anthropic.claude/invoke-with-response-stream", "invoke_stream", {}),
@@ -46,9 +47,31 @@ STREAMS = {
     "openai": Case("/openai/v1/chat/completions", "openai_chat", _ASKS, _OPENAI),
     "anthropic": Case("/anthropic/v1/messages", "anthropic", {"stream": True}),
     "vllm": Case("/endpoints/e/invocations-response-stream", "sagemaker_stream", _ASKS, _OPENAI),
+    "responses": Case("/openai/v1/responses", "openai_responses", {"input": "hello", "stream": True}),
     "lmi": Case("/endpoints/e/invocations-response-stream", "sagemaker_stream", _LMI, ("output_tokens",), reasoning=False, tool=False),
 }
+_MODELS = {
+    "llama": ("us.meta.llama3-3-70b-instruct-v1%3A0", _BOTH),
+    "titan": ("amazon.titan-text-express-v1", _BOTH),
+    "claude completion": ("anthropic.claude-v2%3A1", ()),
+    "mistral": ("mistral.mistral-large-2402-v1%3A0", ()),
+    "cohere": ("cohere.command-text-v14", ()),
+    "cohere chat": ("cohere.command-r-plus-v1%3A0", ()),
+    "deepseek": ("us.deepseek.r1-v1%3A0", ()),
+    "jamba": ("ai21.jamba-1-5-large-v1%3A0", _OPENAI),
+    "gpt-oss": ("openai.gpt-oss-120b-1%3A0", _OPENAI),
+    "qwen": ("qwen.qwen3-32b-v1%3A0", _OPENAI),
+    "writer": ("us.writer.palmyra-x5-v1%3A0", ()),
+}
+STREAMS |= {
+    name: Case(f"/model/{model}/invoke-with-response-stream", "invoke_stream", {}, says, *(says == _OPENAI,) * 2)
+    for name, (model, says) in _MODELS.items()
+}
 WHOLES = {
+    **{name: Case(f"/model/{model}/invoke", "invoke", {}, says) for name, (model, says) in _MODELS.items()},
+    "j2": Case("/model/ai21.j2-ultra-v1/invoke", "invoke", {}, _BOTH),
+    "titan embedding": Case("/model/amazon.titan-embed-text-v2%3A0/invoke", "invoke", {}, ("input_tokens",)),
+    "responses": Case("/v1/responses", "openai_responses", {"input": "hello"}),
     "converse": Case("/model/m/converse", "converse", {}),
     "claude": Case("/model/anthropic.claude/invoke", "invoke", {}),
     "nova": Case("/model/amazon.nova/invoke", "invoke", {}),
@@ -132,11 +155,11 @@ def test_in_stream_faults_are_faults_to_the_product(name: str, fault: str) -> No
 
 
 @pytest.mark.parametrize("shift", [1, 7, 1000])
-@pytest.mark.parametrize("name", ["vllm", "lmi"])
-def test_sagemaker_parts_may_ignore_inner_borders(name: str, shift: int) -> None:
-    case, script = STREAMS[name], replace(SCRIPT, part_shift=shift)
+@pytest.mark.parametrize("container", ["vllm", "lmi", "tgi", "outputs"])
+def test_sagemaker_parts_may_ignore_inner_borders(container: Any, shift: int) -> None:
+    case, script = STREAMS["vllm"], replace(SCRIPT, part_shift=shift, container=container)
     events = _events(case, script, [frame.data for frame in _answer(case, script).frames])
-    assert _preferred(events).get("output_tokens") == 9
+    assert _preferred(events).get("output_tokens") == (9 if container != "outputs" else None)
     assert sum(isinstance(event, Output) for event in events) == 5
 
 
@@ -164,6 +187,34 @@ def test_an_openai_stream_says_counts_only_when_asked() -> None:
 def test_the_container_can_be_chosen_by_the_script() -> None:
     assert b"generated_text" in _answer(WHOLES["vllm"], Script(container="lmi")).frames[0].data
     assert b"choices" in _answer(WHOLES["lmi"], Script(container="vllm")).frames[0].data
+
+
+def test_tgi_tells_both_counts_and_its_special_token_is_no_output() -> None:
+    case, script = STREAMS["vllm"], replace(SCRIPT, container="tgi")
+    frames = _answer(case, script).frames
+    events = _events(case, script, [frame.data for frame in frames])
+    assert _preferred(events) == {"input_tokens": 100, "output_tokens": 9}
+    assert sum(isinstance(event, Output) for event in events) == sum(frame.is_output for frame in frames) == 5
+    assert _preferred(_events(WHOLES["vllm"], script, [frame.data for frame in _answer(WHOLES["vllm"], script).frames])) == _preferred(
+        events
+    )
+
+
+@pytest.mark.parametrize("name", [*_MODELS, "claude", "nova"])
+def test_a_guardrails_intervention_is_understood_in_every_family(name: str) -> None:
+    script = replace(SCRIPT, guardrail_intervened=True)
+    for case in (STREAMS[name], WHOLES[name]):
+        events = _events(case, script, [frame.data for frame in _answer(case, script).frames])
+        assert Finished("guardrail_intervened") in events
+
+
+@pytest.mark.parametrize("model", ["cohere.embed-english-v3", "amazon.nova-2-multimodal-embeddings-v1%3A0", "cohere.rerank-v3-5%3A0"])
+def test_vectors_and_rankings_say_nothing_in_their_bodies(model: str) -> None:
+    case = Case(f"/model/{model}/invoke", "invoke", {})
+    events = _events(case, SCRIPT, [frame.data for frame in _answer(case, SCRIPT).frames])
+    assert all(isinstance(event, UsageReported | Served) for event in events)
+    stated = [event.usage for event in events if isinstance(event, UsageReported)]
+    assert [usage.output_tokens for usage in stated] == ([None] if "rerank" not in model else [])
 
 
 def test_equal_scripts_give_equal_bytes() -> None:

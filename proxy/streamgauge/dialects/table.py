@@ -53,7 +53,7 @@ def open_dialect(operation: Operation, status: int, content_type: str | None, he
     ``headers`` are the response's, with lower-case names.
     """
     opening = head_facts(headers)
-    if status >= 400:
+    if status >= 400 or "x-amzn-errortype" in headers:  # an error is one under status 200 too
         return Failed(status, headers, opening)
     media_type = _media_type(content_type)
     reader = _READERS.get((operation.dialect, media_type))

@@ -14,8 +14,10 @@ from streamgauge.testing import shapes_claude as claude
 from streamgauge.testing import shapes_converse as converse
 from streamgauge.testing import shapes_errors as errors
 from streamgauge.testing import shapes_eventstream as eventstream
+from streamgauge.testing import shapes_families as families
 from streamgauge.testing import shapes_invoke as invoke
 from streamgauge.testing import shapes_openai as openai
+from streamgauge.testing import shapes_responses as responses
 from streamgauge.testing import shapes_sagemaker as sagemaker
 from streamgauge.testing.received import Received
 from streamgauge.testing.script import Frame, Script
@@ -68,25 +70,33 @@ def _converse_stream(_: Received, script: Script) -> Answer:
 
 
 def _invoke(received: Received, script: Script) -> Answer:
-    body = invoke.nova_whole(script) if _is_nova(received) else claude.whole(script)
-    return whole("InvokeModel", "bedrock", JSON + invoke.headers(script), body)
+    family = families.family_of(received.model)
+    generates = family is None or family.events is not None or "j2" in (received.model or "")
+    headers = invoke.headers(script, generates=generates, ranks="rerank" in (received.model or ""))
+    return whole("InvokeModel", "bedrock", JSON + headers, invoke.whole(script, family, nova=_is_nova(received)))
 
 
 def _invoke_stream(received: Received, script: Script) -> Answer:
-    frames = invoke.nova_stream(script) if _is_nova(received) else invoke.claude_stream(script)
+    family = families.family_of(received.model)
+    if family is not None:
+        frames = invoke.family_stream(script, family)
+    else:
+        frames = invoke.nova_stream(script) if _is_nova(received) else invoke.claude_stream(script)
     headers = (*EVENTS, ("X-Amzn-Bedrock-Content-Type", "application/json"), *invoke.served_headers(script))
     faults = _bedrock_faults(script)
     return Answer("InvokeModelWithResponseStream", "bedrock", headers, frames, streamed=True, faults=faults)
 
 
 def _endpoint(received: Received, script: Script) -> Answer:
-    body = sagemaker.lmi_whole(script) if _is_lmi(received, script) else openai.whole(script)
-    return whole("InvokeEndpoint", "sagemaker", JSON + VARIANT, body)
+    make = {"lmi": sagemaker.lmi_whole, "outputs": sagemaker.lmi_whole, "tgi": sagemaker.tgi_whole, "vllm": openai.whole}
+    return whole("InvokeEndpoint", "sagemaker", JSON + VARIANT, make[_container(received, script)](script))
 
 
 def _endpoint_stream(received: Received, script: Script) -> Answer:
-    lmi = _is_lmi(received, script)
-    inner = sagemaker.lmi_stream(script) if lmi else openai.stream(script, include_usage=_asks_usage(received))
+    container = _container(received, script)
+    lmi = container in ("lmi", "outputs")
+    streams = {"lmi": sagemaker.lmi_stream, "outputs": sagemaker.outputs_stream, "tgi": sagemaker.tgi_stream}
+    inner = streams[container](script) if container in streams else openai.stream(script, include_usage=_asks_usage(received))
     kind = "application/jsonlines" if lmi else "text/event-stream"
     name = script.exception or "ModelStreamError"
     faults = eventstream_faults(name, {"ErrorCode": "ModelInvocationTimeExceeded", "Message": script.error_message})
@@ -95,6 +105,27 @@ def _endpoint_stream(received: Received, script: Script) -> Answer:
     headers = (*EVENTS, ("X-Amzn-SageMaker-Content-Type", kind), *VARIANT)
     frames = sagemaker.parts(inner, script.part_shift)
     return Answer("InvokeEndpointWithResponseStream", "sagemaker", headers, frames, streamed=True, faults=faults)
+
+
+def _endpoint_async(_: Received, __: Script) -> Answer:
+    """The answer goes to S3; what comes back is where."""
+    headers = (*JSON, ("X-Amzn-SageMaker-OutputLocation", "s3://scripted/out"))
+    return whole("InvokeEndpointAsync", "sagemaker", headers, b'{"InferenceId":"scripted"}')
+
+
+def _async_invoke(_: Received, __: Script) -> Answer:
+    return whole("StartAsyncInvoke", "bedrock", JSON, b'{"invocationArn":"arn:aws:bedrock:us-east-1:111122223333:async-invoke/scripted"}')
+
+
+def _rerank(_: Received, __: Script) -> Answer:
+    return whole("Rerank", "bedrock", JSON, b'{"results":[{"index":0,"relevanceScore":0.75}]}')
+
+
+def _responses(received: Received, script: Script) -> Answer:
+    if received.json.get("stream") is not True:
+        return whole("Responses", "openai", JSON, responses.whole(script))
+    faults = {"exception": responses.sse_error(script.exception or "server_error", script.error_message)}
+    return Answer("Responses", "openai", SSE, responses.stream(script), streamed=True, faults=faults)
 
 
 def _chat(received: Received, script: Script) -> Answer:
@@ -120,8 +151,8 @@ def _is_nova(received: Received) -> bool:
     return "nova" in (received.model or "")
 
 
-def _is_lmi(received: Received, script: Script) -> bool:
-    return script.container == "lmi" or (script.container is None and "messages" not in received.json)
+def _container(received: Received, script: Script) -> str:
+    return script.container or ("vllm" if "messages" in received.json else "lmi")
 
 
 def _asks_usage(received: Received) -> bool:
@@ -136,6 +167,10 @@ _TABLE: tuple[tuple[re.Pattern[str], Callable[[Received, Script], Answer]], ...]
     (re.compile(r"/model/.+/invoke-with-response-stream$"), _invoke_stream),
     (re.compile(r"/endpoints/[^/]+/invocations$"), _endpoint),
     (re.compile(r"/endpoints/[^/]+/invocations-response-stream$"), _endpoint_stream),
+    (re.compile(r"/endpoints/[^/]+/async-invocations$"), _endpoint_async),
+    (re.compile(r"^/async-invoke$"), _async_invoke),
+    (re.compile(r"^/rerank$"), _rerank),
+    (re.compile(r"/responses$"), _responses),
     (re.compile(r"/chat/completions$"), _chat),
     (re.compile(r"/messages$"), _messages),
 )

@@ -62,7 +62,7 @@ def plan(answer: Answer | None, script: Script) -> Plan:
         return Plan(script.status, (), None, (), _SILENT[script.fault])
     if answer is None:
         return _refused(404, errors.unknown_operation(), script)
-    if script.status >= 300:
+    if script.status >= 300 or script.error_code is not None:
         refusal = errors.refusal(answer.style, script.status, script.error_code, script.error_message)
         return _refused(script.status, refusal, script)
     return _good(answer, script)

@@ -138,6 +138,8 @@ def asked_tokens(received: Received, default: int) -> int:
     config = body.get("inferenceConfig")
     limits = [
         body.get("max_tokens"),
+        body.get("max_output_tokens"),
+        body.get("max_gen_len"),
         body.get("max_new_tokens"),
         *((config.get("maxTokens"), config.get("max_new_tokens")) if isinstance(config, dict) else ()),
     ]

@@ -111,7 +111,7 @@ class SendLog:
         return json.dumps(asdict(self), separators=(",", ":"))
 
 
-_TEXT_KEYS = frozenset({"text", "content", "prompt", "inputs", "inputText"})
+_TEXT_KEYS = frozenset({"text", "content", "prompt", "inputs", "inputText", "input", "message", "texts", "query"})
 
 
 def _texts(value: object, key: str = "") -> list[str]:

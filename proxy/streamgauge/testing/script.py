@@ -67,6 +67,8 @@ class Script:
 
     Content: ``text`` (cut into words) or ``pieces`` (cut as given) or, with neither, ``output_tokens`` words of filler. ``reasoning`` comes before,
     ``tool`` (name, JSON argument) after it. ``tokens_per_frame`` words share one delta. ``empty_delta`` sends a delta without text first.
+    ``guardrail_intervened`` adds what Bedrock adds to an InvokeModel answer then (on Converse it is a ``stop_reason``). ``container`` is the server
+    behind a SageMaker endpoint; without it the request's form tells between LMI and vLLM.
 
     Counts: ``input_tokens`` is all input, cached tokens included (each shape converts); ``output_tokens`` defaults to the number of words.
     ``second_output_tokens`` makes Bedrock's own invocation metrics disagree. ``usage_reported=False`` leaves every count out.
@@ -77,7 +79,7 @@ class Script:
     Cutting: ``frames_per_write`` whole frames in one HTTP chunk; ``split`` HTTP chunks per frame; ``tcp_split`` writes per HTTP chunk, ``split_gap`` seconds
     apart; ``part_shift`` bytes of each inner event travel in the next SageMaker part; ``gzip`` compresses the body.
 
-    HTTP: ``status`` other than 200 answers the protocol's error body; ``error_code``, ``error_message`` and ``headers`` go with it. ``close`` closes
+    HTTP: ``status`` other than 200 answers the protocol's error body, and ``error_code`` alone does so under 200; ``error_code``, ``error_message`` and ``headers`` go with it. ``close`` closes
     the connection afterwards, ``close_delimited`` frames the body by closing, ``trailers`` follow the last chunk, ``interim`` are 1xx heads before.
     ``raw`` replaces the whole answer by these bytes, written at ``head_after`` (closed afterwards if ``close``).
     """
@@ -90,6 +92,7 @@ class Script:
     empty_delta: bool = False
     pings: bool = False
     stop_reason: str = "end_turn"
+    guardrail_intervened: bool = False
     model: str | None = None
 
     input_tokens: int = 12
@@ -130,7 +133,7 @@ class Script:
     fault: Fault | None = None
     fault_after: int = 2
     exception: str | None = None
-    container: Literal["vllm", "lmi"] | None = None
+    container: Literal["vllm", "lmi", "tgi", "outputs"] | None = None
     stall_after: int = 0
     stall: float = 0.0
 

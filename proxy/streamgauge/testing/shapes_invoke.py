@@ -1,4 +1,4 @@
-"""InvokeModel and its stream: Claude's and Nova's bodies, Bedrock's envelope, headers and invocation metrics.
+"""InvokeModel and its stream: Claude's, Nova's and the other families' bodies, Bedrock's envelope, headers and invocation metrics.
 
 Knows: member names, what goes into ``chunk.bytes``, the token-count headers.
 Must not know: HTTP framing, sockets, clocks.
@@ -14,8 +14,10 @@ from streamgauge.testing.script import Frame, Script
 from streamgauge.testing.shapes_claude import Event, compact
 from streamgauge.testing.shapes_converse import usage_members
 from streamgauge.testing.shapes_eventstream import event, padded
+from streamgauge.testing.shapes_families import Family
 
 METRICS = "amazon-bedrock-invocationMetrics"
+INTERVENED: dict[str, object] = {"amazon-bedrock-guardrailAction": "INTERVENED", "amazon-bedrock-trace": {"guardrail": {}}}
 
 
 def claude_stream(script: Script) -> tuple[Frame, ...]:
@@ -37,8 +39,25 @@ def nova_whole(script: Script) -> bytes:
     return compact(members).encode()
 
 
-def headers(script: Script) -> tuple[tuple[str, str], ...]:
-    """What Bedrock's own headers say on a whole answer: counts without the cached tokens, latency in milliseconds."""
+def family_stream(script: Script, family: Family) -> tuple[Frame, ...]:
+    """Another family's chunks. Raises ``ValueError`` for one that does not stream."""
+    if family.events is None:
+        raise ValueError("this model does not stream")
+    frames = _chunks(list(family.events(script)), script)
+    return (*frames, Frame(_enveloped(b'"[DONE]"'), ("block",))) if family.says_done else frames
+
+
+def whole(script: Script, family: Family | None, *, nova: bool) -> bytes:
+    """The body of any family's answer, with what a guardrail adds."""
+    body = compact(family.whole(script)).encode() if family is not None else nova_whole(script) if nova else claude.whole(script)
+    return body[:-1] + b"," + compact(INTERVENED).encode()[1:] if script.guardrail_intervened else body
+
+
+def headers(script: Script, *, generates: bool = True, ranks: bool = False) -> tuple[tuple[str, str], ...]:
+    """What Bedrock's own headers say on a whole answer: counts without the cached tokens, latency in milliseconds.
+
+    An embedding (not ``generates``) has no output count, a reranking (``ranks``) no count at all.
+    """
     metrics = invocation_metrics(script)
     named = {
         "X-Amzn-Bedrock-Input-Token-Count": metrics["inputTokenCount"],
@@ -47,6 +66,10 @@ def headers(script: Script) -> tuple[tuple[str, str], ...]:
         "X-Amzn-Bedrock-Cache-Write-Input-Token-Count": metrics.get("cacheWriteInputTokenCount", 0),
         "X-Amzn-Bedrock-Invocation-Latency": metrics["invocationLatency"],
     }
+    if ranks:
+        named = {name: value for name, value in named.items() if "Token" not in name}
+    elif not generates:
+        named = {name: value for name, value in named.items() if "Output" not in name and "Cache" not in name}
     counts = tuple((name, str(value)) for name, value in named.items()) if script.usage_reported else ()
     return counts + served_headers(script)
 
@@ -75,12 +98,18 @@ def invocation_metrics(script: Script) -> dict[str, int]:
 
 def chunk(members: dict[str, object]) -> bytes:
     """One model event in Bedrock's envelope."""
-    return event("chunk", padded({"bytes": base64.b64encode(compact(members).encode()).decode()}))
+    return _enveloped(compact(members).encode())
+
+
+def _enveloped(data: bytes) -> bytes:
+    return event("chunk", padded({"bytes": base64.b64encode(data).decode()}))
 
 
 def _chunks(events: list[Event], script: Script) -> tuple[Frame, ...]:
     *most, last = events
     end = {**last.members, METRICS: invocation_metrics(script)} if script.usage_reported else last.members
+    if script.guardrail_intervened:
+        end = {**end, **INTERVENED}
     return tuple(Frame(chunk(made.members), (made.kind,)) for made in (*most, Event(end, last.kind)))
 
 

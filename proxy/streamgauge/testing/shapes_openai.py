@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from streamgauge.records import Usage
 from streamgauge.testing.script import Frame, Script
-from streamgauge.testing.shapes_claude import compact
+from streamgauge.testing.shapes_claude import Event, compact
 
 DONE = b"data: [DONE]\n\n"
 
@@ -23,11 +23,22 @@ _CREATED = 1_700_000_000
 def stream(script: Script, *, include_usage: bool) -> tuple[Frame, ...]:
     """All chunks of a scripted answer; counts only where the caller asked for them."""
     usage = script.usage() if include_usage and script.usage_reported else None
-    frames = [Frame(sse(_chunk(script, members, include_usage)), (kind,)) for members, kind in _deltas(script)]
-    frames.append(Frame(sse(_chunk(script, {}, include_usage, finish_reason(script.stop_reason))), ("block",)))
+    frames = [Frame(sse(event.members), (event.kind,)) for event in chunks(script, include_usage=include_usage)]
+    frames.append(Frame(sse(last_chunk(script, include_usage=include_usage)), ("block",)))
     if usage:
         frames.append(Frame(sse({**_chunk(script, None, include_usage), "usage": usage_members(usage)}), ("metadata",)))
     return (*frames, Frame(DONE, ("end",)))
+
+
+def chunks(script: Script, *, include_usage: bool = False) -> Iterator[Event]:
+    """The chunks before the reason to stop, without framing."""
+    for members, kind in _deltas(script):
+        yield Event(_chunk(script, members, include_usage), kind)
+
+
+def last_chunk(script: Script, *, include_usage: bool = False) -> dict[str, object]:
+    """The chunk with the reason to stop, without framing."""
+    return _chunk(script, {}, include_usage, finish_reason(script.stop_reason))
 
 
 def sse(members: dict[str, object]) -> bytes:
@@ -42,6 +53,11 @@ def sse_error(code: str, text: str) -> bytes:
 
 def whole(script: Script) -> bytes:
     """The body of an answer that is not streamed."""
+    return compact(whole_members(script)).encode()
+
+
+def whole_members(script: Script) -> dict[str, object]:
+    """The members of such a body."""
     message: dict[str, object] = {"content": "".join(script.words()) or None, "role": "assistant"}
     if script.reasoning:
         message["reasoning_content"] = script.reasoning
@@ -58,7 +74,7 @@ def whole(script: Script) -> bytes:
         members["service_tier"] = script.service_tier
     if script.usage_reported:
         members["usage"] = usage_members(script.usage())
-    return compact(members).encode()
+    return members
 
 
 def usage_members(usage: Usage) -> dict[str, object]:

@@ -37,6 +37,26 @@ def lmi_whole(script: Script) -> bytes:
     return compact(members | ({"details": _details(script)} if script.usage_reported else {})).encode()
 
 
+def tgi_stream(script: Script) -> tuple[Frame, ...]:
+    """TGI's server-sent events: one per token; behind the text a special token, which is none, with text and details."""
+    words = script.words()
+    frames = [
+        Frame(_event({**_tgi_token(at, piece), "details": None}), ("output" if piece else "empty",)) for at, piece in enumerate(words)
+    ]
+    last = {**_tgi_token(len(words), "</s>", special=True), "generated_text": "".join(words), "details": _tgi_details(script)}
+    return (*frames, Frame(_event(last), ("metadata", "end")))
+
+
+def tgi_whole(script: Script) -> bytes:
+    """The whole body of a TGI container."""
+    return compact([{"generated_text": "".join(script.words()), "details": _tgi_details(script)}]).encode()
+
+
+def outputs_stream(script: Script) -> tuple[Frame, ...]:
+    """LMI's dynamic batch: text alone, no end and no count."""
+    return tuple(Frame(compact({"outputs": [piece]}).encode() + b"\n", ("output" if piece else "empty",)) for piece in script.words())
+
+
 def part(payload: bytes) -> bytes:
     """Inner bytes in their envelope; the payload is raw, not base64."""
     return event("PayloadPart", payload, "application/octet-stream")
@@ -57,6 +77,23 @@ def parts(inner: Sequence[Frame], shift: int) -> tuple[Frame, ...]:
         made.append(Frame(part(held + frame.data[:cut]), kinds + frame.kinds if whole else kinds))
         held, kinds = frame.data[cut:], () if whole else frame.kinds
     return (*made, Frame(part(held), kinds)) if held else tuple(made)
+
+
+def _event(members: dict[str, object]) -> bytes:
+    return b"data:" + compact(members).encode() + b"\n\n"
+
+
+def _tgi_token(at: int, piece: str, *, special: bool = False) -> dict[str, object]:
+    token = {"id": 1000 + at, "text": piece, "logprob": -0.25, "special": special}
+    return {"index": at + 1, "token": token, "generated_text": None}
+
+
+def _tgi_details(script: Script) -> dict[str, object] | None:
+    if not script.usage_reported:
+        return None
+    usage = script.usage()
+    finish = "length" if script.stop_reason == "max_tokens" else "eos_token"
+    return {"finish_reason": finish, "generated_tokens": usage.output_tokens, "input_length": usage.input_tokens, "seed": None}
 
 
 def _line(at: int, piece: str) -> dict[str, object]:
