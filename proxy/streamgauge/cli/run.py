@@ -56,7 +56,9 @@ def run(
     proxy = Supervisor(settings)
     proxy.open()
     try:
-        redirection = endpoints.redirect(os.environ, f"http://{proxy.addresses[0]}", given)
+        targets = settings.targets
+        configured = {service: url for service, url in targets.upstreams.items() if service in given or service not in found}
+        redirection = endpoints.redirect(os.environ, f"http://{proxy.addresses[0]}", configured, targets.default_region)
         for note in redirection.notes:
             sys.stderr.write(f"streamgauge: {note}\n")
         _wait_until_up(proxy)
