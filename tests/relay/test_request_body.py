@@ -251,6 +251,30 @@ def test_a_body_is_not_read_while_others_fill_the_room(tmp_path: Path, fast: boo
         assert {m.outcome for m in relay.measured()} == {"completed"}
 
 
+@pytest.mark.parametrize("torn", [1, 2, 3])
+def test_chunks_are_followed_where_the_end_of_the_head_is_torn(tmp_path: Path, torn: int) -> None:
+    upstream = RawUpstream()
+    with Relay(tmp_path, f"http://127.0.0.1:{upstream.port}") as relay:
+        request = Request(b"POST", TARGETS[0], (), b"hello", (2,), trailers=b"x-sum: 1\r\n")
+        sent = request.sent(relay.host)
+        upstream.will(ANSWER.raw)
+        caller = relay.call()
+        cut = sent.index(b"\r\n\r\n") + torn
+        caller.send(sent[:cut])
+        until(lambda: _untaken(caller) == 0, "the relay's kernel to have the first part")
+        # A call of another's is served after it was read.
+        upstream.will(ANSWER.raw)
+        other = relay.call()
+        other.send(Request(b"POST", TARGETS[0], (), b"{}").sent(relay.host))
+        upstream.received()
+        caller.send(sent[cut:])
+        assert other.read(len(ANSWER.raw)) == ANSWER.raw
+        assert upstream.received() == request.arrives(upstream.host)
+        assert caller.read_to_end() == (ANSWER.raw, False)
+        upstream.close()
+        assert relay.stop() == 0
+
+
 def test_a_trailer_never_becomes_a_header_of_the_next_request(tmp_path: Path) -> None:
     upstream = RawUpstream()
     with Relay(tmp_path, f"http://127.0.0.1:{upstream.port}") as relay:

@@ -168,7 +168,7 @@ class Downstream(RequestHandler):  # type: ignore[type-arg,unused-ignore]
         Where another request's bytes are before it in the same read, the place found may be wrong; who uses the bytes checks them.
         """
         if not isinstance(message, _ErrInfo) and message.chunked:
-            _, end, rest = (self._before + data).lstrip(b"\r\n").partition(b"\r\n\r\n")
+            _, end, rest = (self._before + data if self._before else data.lstrip(b"\r\n")).partition(b"\r\n\r\n")
             if end:
                 self._chunks = Chunks(body, rest)
         self._before = b""

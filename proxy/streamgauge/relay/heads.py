@@ -19,7 +19,7 @@ _NEVER_NAMED = frozenset(
     {"host", "content-length", "transfer-encoding", "authorization", "content-type", "expect", "trailer", "te"}
     | {"content-encoding", "content-language", "content-location", "content-range", "content-md5", "content-digest", "etag", "range"}
 )
-_NEVER_NAMED_PREFIXES = ("accept", "x-amz")
+_NEVER_NAMED_PREFIXES = ("accept", "x-amz")  # what AWS reads, and may have signed
 """A ``Connection`` header that names one of these is not obeyed: removing them would change the message, not the connection."""
 
 
