@@ -68,6 +68,35 @@ def test_exchanges_become_rows_while_they_pass_and_a_worker_that_ended_leaves_no
     assert find_workers(tmp_path / "spool") == []
 
 
+def test_directories_of_others_in_the_spools_directory_survive_byte_for_byte(tmp_path: Path) -> None:
+    spool = tmp_path / "spool"
+    for name in (
+        "photos/2025/a.jpg",
+        "db/lock",
+        "db/counters",
+        "db/00000001.seg",
+        "x-18a0b1c2d3e4f506/deep/er/file",
+        "x-18a0b1c2d3e4f506/lock",
+    ):
+        (spool / name).parent.mkdir(parents=True, exist_ok=True)
+        (spool / name).write_bytes(name.encode() * 1000)
+    (spool / "empty").mkdir()
+    (spool / "y-18a0b1c2d3e4f506").mkdir()
+
+    def found() -> dict[Path, bytes | None]:
+        return {path: path.read_bytes() if path.is_file() else None for path in spool.rglob("*") if path.name != "recorder.lock"}
+
+    before = found()
+    for number in range(2):
+        with running(recording_at(tmp_path)) as recording:
+            writer = SpoolWriter(spool, QUICK, "w0")
+            exchange(writer, f"a{number}")
+            assert writer.close()
+            until(lambda recording=recording, rows=number + 1: recording.summary()["rows"] == rows)
+        assert found() == before
+    assert account(tmp_path / "ledger.db").seen == 2
+
+
 def test_the_summary_tells_what_is_going_on(tmp_path: Path) -> None:
     with running(recording_at(tmp_path)) as recording:
         writer = SpoolWriter(tmp_path / "spool", QUICK, "w0")

@@ -78,6 +78,30 @@ def test_a_spool_deleted_under_way_belongs_to_a_dead_worker(tmp_path: Path) -> N
     made.close()
 
 
+def test_a_finished_worker_whose_directory_holds_foreign_files_is_left_and_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = writer(tmp_path, "w0", "a")
+    assert made.path is not None
+    (made.path / "notes.txt").write_text("mine")
+    tail = Tail(tmp_path)
+    for _ in range(3):
+        tail.discover(lambda _name: None)
+    assert [path.name for path in made.path.iterdir()] == ["notes.txt"]
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+def test_what_a_removal_cut_short_left_of_a_finished_worker_is_removed(tmp_path: Path) -> None:
+    made = writer(tmp_path, "w0", "a")
+    assert made.path is not None
+    for path in made.path.iterdir():
+        path.unlink()
+    Tail(tmp_path).discover(start)
+    assert made.path.exists()
+    Tail(tmp_path).discover(lambda _name: None)
+    assert not made.path.exists()
+
+
 def test_reading_begins_where_it_is_told_to(tmp_path: Path) -> None:
     made = writer(tmp_path, "w0", "a", "b")
     tail = Tail(tmp_path)

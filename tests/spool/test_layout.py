@@ -12,7 +12,8 @@ def test_segments_are_listed_in_order_and_other_files_are_not_segments(tmp_path:
     for number in (2, 10, 100_000_000):
         segment_path(tmp_path, number).touch()
     (tmp_path / "counters").touch()
-    (tmp_path / "x.seg").touch()
+    for foreign in ("x.seg", "1.seg", "000000001.seg", "\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661.seg", "00000001.seg.bak"):
+        (tmp_path / foreign).touch()
     assert segment_numbers(tmp_path) == [2, 10, 100_000_000]
 
 

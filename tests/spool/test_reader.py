@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from pathlib import Path
 
 from streamgauge.spool import SpoolSettings, SpoolWriter, WorkerSpool, find_workers
+from streamgauge.spool.counters import CounterPage
 from streamgauge.spool.encode import encode
 from streamgauge.spool.frame import frame
-from streamgauge.spool.layout import BEING_MADE, LOCK_NAME, segment_path
-from streamgauge.spool.reader import READ_BYTES
+from streamgauge.spool.layout import BEING_MADE, COUNTERS_NAME, LOCK_NAME, segment_path
+from streamgauge.spool.reader import READ_BYTES, UNLOCKED_SECONDS
 from tests.spool.made import ended, exchange, ids, read_all, spools, started, until
 
 
@@ -16,6 +18,7 @@ def made(path: Path, *segments: bytes) -> WorkerSpool:
     """A worker's directory by hand."""
     path.mkdir()
     (path / LOCK_NAME).touch()
+    CounterPage.create(path / COUNTERS_NAME)
     for number, data in enumerate(segments, 1):
         segment_path(path, number).write_bytes(data)
     return WorkerSpool(path)
@@ -168,6 +171,62 @@ def test_only_finished_directories_are_workers(tmp_path: Path) -> None:
     (tmp_path / "recorder.lock").touch()
     assert find_workers(tmp_path) == ["w1"]
     assert find_workers(tmp_path / "nowhere") == []
+
+
+NAME = "w0-18a0b1c2d3e4f506"
+"""What a writer calls a worker's directory."""
+
+
+def test_a_directory_without_our_page_is_a_workers_only_if_every_name_is_ours(tmp_path: Path) -> None:
+    for name, files in {
+        NAME: [LOCK_NAME, "00000001.seg"],
+        "w1-18a0b1c2d3e4f506": [LOCK_NAME, "notes.txt"],
+        "w2-18a0b1c2d3e4f506": [],
+        "photos": [LOCK_NAME, COUNTERS_NAME, "00000001.seg"],
+    }.items():
+        (tmp_path / name).mkdir()
+        for file in files:
+            (tmp_path / name / file).touch()
+    assert find_workers(tmp_path) == [NAME]
+
+
+def test_a_pipe_or_a_link_called_counters_is_not_our_page(tmp_path: Path) -> None:
+    page = made(tmp_path / "w").path / COUNTERS_NAME
+    (tmp_path / "pipe").mkdir()
+    os.mkfifo(tmp_path / "pipe" / COUNTERS_NAME)
+    (tmp_path / "link").mkdir()
+    (tmp_path / "link" / COUNTERS_NAME).symlink_to(page)
+    assert find_workers(tmp_path) == ["w"]
+
+
+def test_a_missing_lock_is_not_made_and_tells_nothing_until_silence_or_the_page_does(tmp_path: Path) -> None:
+    spool = made(tmp_path / "w", whole("a"))
+    (spool.path / LOCK_NAME).unlink()
+    assert not spool.worker_is_dead()
+    assert not (spool.path / LOCK_NAME).exists()
+    for path in (*spool.path.iterdir(), spool.path):
+        at = path.stat().st_mtime - UNLOCKED_SECONDS - 1
+        os.utime(path, (at, at))
+    assert spool.worker_is_dead()
+    writer = SpoolWriter(tmp_path, SpoolSettings(), "w1")
+    exchange(writer, "b")
+    until(lambda: writer.path)
+    assert writer.path is not None
+    (writer.path / LOCK_NAME).unlink()
+    assert not WorkerSpool(writer.path).worker_is_dead()
+    assert writer.close()
+    assert WorkerSpool(writer.path).worker_is_dead()
+    shutil.rmtree(writer.path)
+
+
+def test_removal_takes_our_files_and_leaves_everything_else(tmp_path: Path) -> None:
+    spool = made(tmp_path / "w", whole("a"))
+    (spool.path / "deep").mkdir()
+    for foreign in ("deep/file", "notes.txt", "1.seg", "00000001.seg.bak"):
+        (spool.path / foreign).write_text(foreign)
+    assert not spool.remove()
+    left = {str(path.relative_to(spool.path)): path.read_text() for path in spool.path.rglob("*") if path.is_file()}
+    assert left == {name: name for name in ("deep/file", "notes.txt", "1.seg", "00000001.seg.bak")}
 
 
 def test_records_of_all_kinds_come_through(tmp_path: Path) -> None:

@@ -178,7 +178,7 @@ class Recording:
                 if name not in self._accounts.lines:
                     self._accounts.line(name, spool.first_segment())
                 self._accounts.counted(name, spool.counters())
-            vanished = [name for name in self._accounts.lines if name not in self._tail.spools]
+            vanished = [name for name in self._accounts.lines if name not in self._tail.spools and name not in self._tail.present]
         for name in vanished:
             self._bury(name)  # somebody deleted its spool while no recorder ran
 

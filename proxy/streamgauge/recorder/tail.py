@@ -8,7 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from streamgauge.records import SpoolRecord
-from streamgauge.spool import WorkerSpool, find_workers
+from streamgauge.spool import WorkerSpool
+from streamgauge.spool.layout import is_worker_name
+from streamgauge.spool.reader import find_directories, is_worker
 
 _log = logging.getLogger("streamgauge.recorder")
 
@@ -23,31 +25,46 @@ class Tail:
         self.directory = directory
         self.spools: dict[str, WorkerSpool] = {}
         self.dead: set[str] = set()
+        self.present: set[str] = set()
+        """Names of all directories the last look found, taken up or not."""
         self._unreadable: set[str] = set()
+        self._left: set[str] = set()
 
     def discover(self, position: Callable[[str], Position | None]) -> None:
         """Take up new workers and notice deaths. ``position`` tells where to begin with a worker, ``None`` that it is done with.
 
-        A worker that is done with is removed: its recorder was killed before it could do so.
+        A worker that is done with is removed: its recorder was killed before it could do so. Directories of others are left alone.
         """
-        names = find_workers(self.directory)
+        self.present = set(names := find_directories(self.directory))
+        self._left &= self.present
         for name in names:
-            if name in self.spools:
-                continue
-            begin = position(name)
-            spool = WorkerSpool(self.directory / name, *(begin or (0, 0)))
-            try:
-                spool.first_segment()
-            except OSError as error:
-                self._complain(name, error)
-                continue
-            if begin is not None:
-                self.spools[name] = spool
-            else:
-                spool.remove()
-        for name in [name for name in self.spools if name not in names]:
+            if name not in self.spools and name not in self._left:
+                try:
+                    self._take_up(name, position)
+                except OSError as error:
+                    self._complain(name, error)
+        for name in [name for name in self.spools if name not in self.present]:
             self.dead.add(name)  # somebody deleted it; nothing more can come
         self.dead.update(name for name, spool in self.spools.items() if name not in self.dead and spool.worker_is_dead())
+
+    def _take_up(self, name: str, position: Callable[[str], Position | None]) -> None:
+        ours = is_worker(self.directory / name)
+        if not ours and not is_worker_name(name):
+            return
+        begin = position(name)
+        if not ours and begin == (0, 0):
+            return  # nobody knows it
+        spool = WorkerSpool(self.directory / name, *(begin or (0, 0)))
+        spool.first_segment()
+        if begin is not None:
+            self.spools[name] = spool
+        else:
+            self._remove(name, spool)
+
+    def _remove(self, name: str, spool: WorkerSpool) -> None:
+        if not spool.remove():
+            self._left.add(name)
+            _log.warning("the spool %s is done with but could not be deleted: see what else is in it, then delete it", spool.path)
 
     def read(self) -> Iterator[tuple[str, WorkerSpool, list[SpoolRecord]]]:
         """One turn: for each worker its next records. None from a dead worker means that there will never be more.
@@ -67,7 +84,7 @@ class Tail:
         """Delete the spool of a dead worker; all of it is in the ledger."""
         spool = self.spools.pop(name, None)
         if spool is not None:
-            spool.remove()
+            self._remove(name, spool)
         self.dead.discard(name)
         self._unreadable.discard(name)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,12 @@ COUNTERS_NAME = "counters"
 SEGMENT_SUFFIX = ".seg"
 BEING_MADE = ".new-"
 """Prefix of a worker's directory until its lock is held, so that no reader takes a half-made one for that of a dead worker."""
+
+_WORKER_NAME = re.compile(r".+-[0-9a-f]{16}", re.ASCII)
+"""The token is the time in nanoseconds, in hexadecimal: 16 digits from 2006 on."""
+
+_SEGMENT_NAME = re.compile(r"([0-9]{8}|[1-9][0-9]{8,})\.seg", re.ASCII)
+"""Just what ``segment_path`` makes: ``1.seg`` is somebody else's."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +49,23 @@ def segment_path(directory: Path, number: int) -> Path:
     return directory / f"{number:08d}{SEGMENT_SUFFIX}"
 
 
+def is_worker_name(name: str) -> bool:
+    """Whether ``name`` has the form of a worker's directory, ``<worker id>-<token>``. That alone does not make it one."""
+    return not name.startswith(BEING_MADE) and _WORKER_NAME.fullmatch(name) is not None
+
+
+def is_own_file(name: str) -> bool:
+    """Whether ``name`` is one a writer gives to a file in a worker's directory. Nothing else there is ours to read or to delete."""
+    return name in {LOCK_NAME, COUNTERS_NAME} or _SEGMENT_NAME.fullmatch(name) is not None
+
+
 def segment_numbers(directory: Path) -> list[int]:
     """Numbers of the segments in a worker's ``directory``, lowest first. Empty when there is no such directory. Raises ``OSError``."""
     try:
         names = [entry.name for entry in directory.iterdir()]
     except FileNotFoundError:
         return []
-    return sorted(
-        int(name[: -len(SEGMENT_SUFFIX)]) for name in names if name.endswith(SEGMENT_SUFFIX) and name[: -len(SEGMENT_SUFFIX)].isdigit()
-    )
+    return sorted(int(found[1]) for name in names if (found := _SEGMENT_NAME.fullmatch(name)))
 
 
 def prepare_directory(directory: str | Path) -> Path:

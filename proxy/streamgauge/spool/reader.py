@@ -2,27 +2,73 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
-import shutil
+import stat
+import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from streamgauge.records import SpoolRecord
-from streamgauge.spool.counters import Counters, read_counters
+from streamgauge.spool.counters import MAGIC, PAGE_BYTES, Counters, read_counters
 from streamgauge.spool.frame import resynchronise, split
-from streamgauge.spool.layout import BEING_MADE, COUNTERS_NAME, LOCK_NAME, segment_numbers, segment_path
+from streamgauge.spool.layout import BEING_MADE, COUNTERS_NAME, LOCK_NAME, is_own_file, is_worker_name, segment_numbers, segment_path
 
 READ_BYTES = 1 << 20
 """Most that is read at once: about 2,000 exchanges, decoded in a few milliseconds."""
+
+UNLOCKED_SECONDS = 600.0
+"""How long nothing may have changed in a directory without its lock until its worker counts as dead.
+
+A worker writes its status every few seconds, so that minutes of silence are no living worker with a working disk; what it wrote before is
+read all the same. Shorter would risk records of one whose lock was deleted by hand; longer only keeps a directory and an open account.
+"""
 
 _decode = msgspec.msgpack.Decoder(SpoolRecord).decode
 
 
 def find_workers(directory: Path) -> list[str]:
-    """Names of the workers' directories under ``directory``, dead or alive, oldest name first."""
+    """Names of the workers' directories under ``directory``, dead or alive, oldest name first. Raises ``OSError``."""
+    return [name for name in find_directories(directory) if is_worker(directory / name)]
+
+
+def is_worker(path: Path) -> bool:
+    """Whether the directory at ``path`` is a worker's: it has our page of counters, or its name and all names in it are ours.
+
+    The latter is what a power loss leaves, where the page never reached the disk. Whatever else lies in the spool's directory is somebody
+    else's. Raises ``OSError`` when that cannot be seen now.
+    """
+    return _has_our_page(path / COUNTERS_NAME) or (is_worker_name(path.name) and _holds_only_ours(path))
+
+
+def _has_our_page(path: Path) -> bool:
+    try:
+        # Not a pipe to wait on for ever, nor a link to somewhere else: the file may be anybody's.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.EINTR, errno.ESTALE}:
+            raise  # says nothing about the file
+        return False
+    try:
+        about = os.fstat(descriptor)
+        regular = stat.S_ISREG(about.st_mode) and about.st_size >= PAGE_BYTES
+        return regular and int.from_bytes(os.pread(descriptor, 8, 0), sys.byteorder) == MAGIC
+    finally:
+        os.close(descriptor)
+
+
+def _holds_only_ours(path: Path) -> bool:
+    with os.scandir(path) as found:
+        entries = list(found)
+    return bool(entries) and all(is_own_file(entry.name) and entry.is_file(follow_symlinks=False) for entry in entries)
+
+
+def find_directories(directory: Path) -> list[str]:
+    """Names of all finished directories under ``directory``, whosever they are, sorted. Raises ``OSError``."""
     try:
         with os.scandir(directory) as entries:
             return sorted(entry.name for entry in entries if not entry.name.startswith(BEING_MADE) and entry.is_dir(follow_symlinks=False))
@@ -98,9 +144,9 @@ class WorkerSpool:
         if self._lock >= 0:
             return True
         try:
-            lock = os.open(self.path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            lock = os.open(self.path / LOCK_NAME, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
-            return True  # somebody deleted the directory
+            return self._ended_without_lock()
         except OSError:
             return False  # not known now (no descriptor left, say); asked again soon
         try:
@@ -118,10 +164,17 @@ class WorkerSpool:
                 if number < segment:
                     segment_path(self.path, number).unlink()
 
-    def remove(self) -> None:
-        """Delete the whole directory of a dead worker."""
+    def remove(self) -> bool:
+        """Delete a dead worker's files and its directory. Whether it is gone: what is not ours stays, and the directory with it."""
         self.close()
-        shutil.rmtree(self.path, ignore_errors=True)
+        with suppress(OSError):
+            # The lock last: as long as it is there, whoever finds the rest of a removal cut short knows that the worker is dead.
+            for name in sorted(filter(is_own_file, os.listdir(self.path)), key=LOCK_NAME.__eq__):
+                with suppress(OSError):
+                    (self.path / name).unlink()
+        with suppress(OSError):
+            self.path.rmdir()
+        return not os.path.lexists(self.path)
 
     def close(self) -> None:
         """Close what is open; the position stays."""
@@ -129,6 +182,17 @@ class WorkerSpool:
             if descriptor >= 0:
                 os.close(descriptor)
         self._file = self._lock = -1
+
+    def _ended_without_lock(self) -> bool:
+        """Without a lock: whether the directory is gone, or its worker said that all is written, or nothing has changed for too long."""
+        try:
+            changed = self.path.stat().st_mtime
+            with os.scandir(self.path) as entries:
+                changed = max([changed, *(entry.stat(follow_symlinks=False).st_mtime for entry in entries)])
+        except OSError:
+            return not os.path.lexists(self.path)
+        counters = self.counters()
+        return (counters is not None and counters.closed is True) or time.time() - changed > UNLOCKED_SECONDS
 
     def _open(self) -> bool:
         if self._file >= 0 and self._file_segment == self.segment:
