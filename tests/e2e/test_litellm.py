@@ -82,7 +82,7 @@ def test_run_measures_a_litellm_application_that_knows_nothing_of_it(tmp_path: P
     assert done.returncode == 0, done.stderr
     told: list[Any] = json.loads(done.stdout.splitlines()[0])
     assert [answer["choices"][0]["message"]["content"] for answer in told[0][::2]] == [SCRIPT.text] * 3
-    assert "6 exchanges from" in done.stdout
+    assert "6 exchanges from" in done.stderr
     engine = open_for_reading(ledger)
     with engine.connect() as connection:
         found = connection.execute(sa.select(exchanges).order_by(exchanges.c.started_at))

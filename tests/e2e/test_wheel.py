@@ -90,5 +90,5 @@ def test_the_installed_program_measures_an_unchanged_application(bare: Path, tmp
         )
     assert done.returncode == 0, done.stderr
     assert "Two metres more than yesterday." in done.stdout
-    assert "ConverseStream" in done.stdout
-    assert "nova-lite" in done.stdout
+    assert "ConverseStream" in done.stderr
+    assert "nova-lite" in done.stderr

@@ -24,7 +24,7 @@ rows = typer.Typer(invoke_without_command=True)
 
 app.command()(serve)
 app.command()(demo)
-app.command(context_settings={"ignore_unknown_options": False})(run)
+app.command(context_settings={"allow_interspersed_args": False})(run)  # after its first word, options are those of the command it runs
 app.add_typer(rows, name="exchanges", callback=exchanges.exchanges)
 rows.command("show")(exchanges.show)
 app.add_typer(reports, name="report")

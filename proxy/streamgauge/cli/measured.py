@@ -8,16 +8,24 @@ LISTED = 20
 """Up to this many calls are shown one by one: a screenful."""
 
 
-def count(ledger: Path) -> int:
-    """Rows in the ledger."""
+def count(ledger: Path, where: list[str] | None = None) -> int:
+    """Rows in the ledger that meet ``where`` (conditions as of ``--where``)."""
+    from datetime import UTC, datetime
+
     from streamgauge.reports.query import Ledger
+    from streamgauge.reports.selection import read
 
     with Ledger(ledger) as opened:
-        return opened.span()[0]
+        return opened.span(read(since=None, until=None, by=None, where=where, now=datetime.now(UTC)))[0]
 
 
-def show(ledger: Path, *, by: str = "model,operation", listed: int = LISTED, aim: str | None = None) -> None:
-    """Print the newest ``listed`` calls and the latency report by ``by``, with ``aim`` (``ttft=1s``) as its objective."""
+def show(
+    ledger: Path, *, by: str = "model,operation", listed: int = LISTED, aim: str | None = None, where: list[str] | None = None
+) -> None:
+    """Print the newest ``listed`` calls and the latency report by ``by``, with ``aim`` (``ttft=1s``) as its objective.
+
+    Only of the rows that meet ``where`` (conditions as of ``--where``).
+    """
     from datetime import UTC, datetime
 
     from streamgauge.cli.output import Screen, watched
@@ -30,8 +38,8 @@ def show(ledger: Path, *, by: str = "model,operation", listed: int = LISTED, aim
     screen = Screen()
     now = datetime.now(UTC)
     with Ledger(ledger) as opened:
-        everything = read(since=None, until=None, by=None, where=None, now=now)
-        grouped = read(since=None, until=None, by=by, where=None, now=now)
+        everything = read(since=None, until=None, by=None, where=where, now=now)
+        grouped = read(since=None, until=None, by=by, where=where, now=now)
         if listed:
             screen.show(as_text(pages.exchanges_page(opened, everything, listed), screen.width, screen.chars))
         width = screen.width or 100

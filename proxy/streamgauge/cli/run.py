@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -50,10 +52,12 @@ def run(
     settings = load(
         config,
         overrides(["127.0.0.1:0"], "127.0.0.1:0", pairs, where, None, signing, region or endpoints.region(os.environ))
-        | {"log_level": "WARNING", "relay.early_credentials": True},
+        # A spool shared with another proxy would put that one's rows into this ledger, and these into that one's.
+        | {"log_level": "WARNING", "relay.early_credentials": True, "spool_dir": f"{Path(where).expanduser()}.spool"},
     )
     log_to_stderr("WARNING")
     proxy = Supervisor(settings)
+    proxy.proxy_id += f"-{uuid.uuid4().hex[:8]}"  # process ids repeat, in containers at once, and a kept ledger holds many runs
     proxy.open()
     try:
         targets = settings.targets
@@ -67,7 +71,7 @@ def run(
     finally:
         proxy.stop()
     if not quiet:
-        _report(proxy.ledger)
+        _report(proxy.ledger, proxy.proxy_id)
     raise typer.Exit(code)
 
 
@@ -108,15 +112,18 @@ def _measured(proxy: Supervisor, command: Sequence[str], environ: dict[str, str]
     return code if code >= 0 else 128 - code
 
 
-def _report(ledger: Path) -> None:
+def _report(ledger: Path, proxy_id: str) -> None:
+    """Of this run's calls. On standard output only where a person reads it: in a pipe, that belongs to the command (``run -- app | jq``)."""
     from streamgauge import endpoints
     from streamgauge.cli import measured
 
+    this_run = [f"proxy_id={proxy_id}"]
     # A command that ends at once may end before the recorder has begun a ledger: nothing was there to record.
-    if not ledger.exists() or not measured.count(ledger):
+    if not ledger.exists() or not measured.count(ledger, this_run):
         lines = [f"  - {cause}\n    fix: {fix}" for cause, fix in endpoints.NO_CALLS]
         sys.stderr.write("streamgauge: the command ran, but no call came by. Likely causes:\n" + "\n".join(lines) + "\n")
         return
-    sys.stdout.write("\n")
-    measured.show(ledger)
-    sys.stdout.write(f"\nEvery field of every call: streamgauge exchanges --format jsonl --ledger {ledger}\n")
+    with contextlib.redirect_stdout(sys.stdout if sys.stdout.isatty() else sys.stderr):
+        print()
+        measured.show(ledger, where=this_run)
+        print(f"\nEvery field of every call: streamgauge exchanges --format jsonl --ledger {ledger}")
