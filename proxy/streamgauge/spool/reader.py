@@ -7,8 +7,8 @@ import fcntl
 import os
 import stat
 import sys
-import time
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -169,9 +169,10 @@ class WorkerSpool:
         self.close()
         with suppress(OSError):
             # The lock last: as long as it is there, whoever finds the rest of a removal cut short knows that the worker is dead.
-            for name in sorted(filter(is_own_file, os.listdir(self.path)), key=LOCK_NAME.__eq__):
-                with suppress(OSError):
-                    (self.path / name).unlink()
+            for file in sorted(self.path.iterdir(), key=lambda file: file.name == LOCK_NAME):
+                if is_own_file(file.name):
+                    with suppress(OSError):
+                        file.unlink()
         with suppress(OSError):
             self.path.rmdir()
         return not os.path.lexists(self.path)
@@ -192,7 +193,7 @@ class WorkerSpool:
         except OSError:
             return not os.path.lexists(self.path)
         counters = self.counters()
-        return (counters is not None and counters.closed is True) or time.time() - changed > UNLOCKED_SECONDS
+        return (counters is not None and counters.closed is True) or datetime.now(UTC).timestamp() - changed > UNLOCKED_SECONDS
 
     def _open(self) -> bool:
         if self._file >= 0 and self._file_segment == self.segment:
