@@ -188,7 +188,8 @@ target = st.one_of(
 json_body = st.sampled_from(
     [b"{}", b'{"stream": true, "max_tokens": 5}', b'{"messages": [{"role": "user"', b"[]", b"null", b'{"a": 1e999}']
 )
-body = st.one_of(st.binary(max_size=300), st.binary(min_size=60_000, max_size=70_000), json_body)
+large_body = st.tuples(st.binary(min_size=1, max_size=50), st.integers(60_000, 70_000)).map(lambda drawn: (drawn[0] * drawn[1])[: drawn[1]])
+body = st.one_of(st.binary(max_size=300), large_body, json_body)
 sizes = st.lists(st.integers(1, 40_000), max_size=5).map(tuple)
 cuts = st.lists(st.integers(1, 999), max_size=8).map(tuple)
 
