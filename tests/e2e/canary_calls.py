@@ -232,6 +232,25 @@ _SCRIPTED: dict[str, tuple[str, dict[str, Any]]] = {
     "nova answer": (_model("invoke-with-response-stream", "amazon.nova-made-up"), {"text": canary("nova answer")}),
     "sagemaker answer": ("/endpoints/llama/invocations-response-stream", {"text": canary("sagemaker answer")}),
     "lmi answer": ("/endpoints/llama/invocations-response-stream", {"text": canary("lmi answer")}),
+    "responses answer": (
+        "/v1/responses",
+        {
+            "text": canary("responses answer"),
+            "reasoning": canary("responses reasoning"),
+            "tool": ("level", json.dumps({"at": canary("responses tool argument")})),
+        },
+    ),
+    "llama answer": (_model("invoke-with-response-stream", "meta.llama-made-up"), {"text": canary("llama answer")}),
+    "command answer": (_model("invoke", "cohere.command-r-made-up"), {"text": canary("command answer"), "guardrail_intervened": True}),
+    "tgi answer": ("/endpoints/llama/invocations-response-stream", {"text": canary("tgi answer"), "container": "tgi"}),
+    "error under 200": (
+        _model("converse"),
+        {"error_code": f"{canary('code under 200')} is no code", "error_message": canary("error under 200")},
+    ),
+    "responses error": (
+        "/v1/responses",
+        {"fault": "exception", "exception": canary("responses error code") + " x", "error_message": canary("responses error")},
+    ),
     "throttled": (_model("converse-stream"), {"status": 429, "error_message": canary("throttled")}),
     "invalid": (_model("converse"), {"status": 400, "error_message": canary("invalid")}),
     "failed": (_model("converse"), {"status": 500, "error_message": canary("failed"), "error_code": f"{canary('error code')} is no code"}),
