@@ -152,7 +152,9 @@ class RawUpstream:
         rest = b""
         try:
             while True:
+                connection.sock.settimeout(None)  # the relay keeps connections that it does not use for a while
                 rest = self._take(connection, rest)
+                connection.sock.settimeout(DEADLINE)
                 for step in self._answers.get(timeout=DEADLINE):
                     self._do(connection.sock, step)
         except (EOFError, ConnectionError):
