@@ -143,6 +143,8 @@ class Downstream(RequestHandler):  # type: ignore[type-arg,unused-ignore]
     def _part_of_a_head(self, data: bytes) -> None:
         """A head that does not come at once: bounded in size and time, for nobody knows yet who sends it."""
         self._before = (self._before + data[-3:])[-3:]  # its end may be torn
+        if self.serving:  # aiohttp may keep what comes, heads and bodies, until the request before is over
+            return
         self._head_bytes += len(data)
         if self._head_timer is None and data:
             self._head_timer = self._loop.call_later(self._relay.settings.body_timeout, self._refuse_head)
