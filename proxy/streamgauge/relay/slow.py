@@ -50,7 +50,7 @@ class ExactRequest(ClientRequest):
         await writer.write_headers("", CIMultiDict())
         task = self.loop.create_task(self.write_bytes(writer, conn))
         self._writer = task
-        self.response = aiohttp.ClientResponse(
+        response = aiohttp.ClientResponse(
             self.method,
             self.original_url,
             writer=task,
@@ -62,7 +62,8 @@ class ExactRequest(ClientRequest):
             session=self._session,
             stream_writer=writer,
         )
-        return self.response
+        self.response = response  # type: ignore[assignment,unused-ignore]  # aiohttp's own type is inferred one way or the other
+        return response
 
 
 class SlowPath:
