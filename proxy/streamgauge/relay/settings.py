@@ -11,7 +11,8 @@ from streamgauge.relay.signing import SigningMode
 class RelaySettings:
     """How the relay treats connections. Seconds and bytes.
 
-    ``signing``: ``auto`` re-signs only what was signed for the proxy's own host; ``passthrough`` never signs; ``resign`` always does.
+    ``signing``: ``auto`` re-signs only what was signed for the proxy's own host; ``passthrough`` never signs; ``resign`` does so for AWS and
+    ``targets.upstreams``.
     ``early_credentials``: look for the proxy's own role at start instead of at the first request that needs it (20 MB more memory).
     ``read_timeout``: how long the upstream may keep silent. An hour: a model may think for minutes, and we never give up before the caller.
     ``max_buffered_bytes``: of all request bodies that one worker holds at a time; bodies up to 256 KiB do not count.
