@@ -60,13 +60,6 @@ class UpstreamTimeout(StreamgaugeError):
     error_type = "upstream_timeout"
 
 
-class UpstreamReset(StreamgaugeError):
-    """The upstream's connection ended before the response did."""
-
-    side: Side = "upstream"
-    error_type = "upstream_reset"
-
-
 class TargetNotAllowed(StreamgaugeError):
     """The request names a host outside the allow-list."""
 

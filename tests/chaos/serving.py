@@ -16,14 +16,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-import sqlalchemy as sa
-
-from streamgauge.errors import UsageError
 from streamgauge.records import Measurement
-from streamgauge.sinks.ledger_read import open_for_reading
-from streamgauge.sinks.ledger_table import exchanges
 from streamgauge.spool.counters import Counters, read_counters
 from streamgauge.spool.layout import COUNTERS_NAME
+from tests.recorder.driving import ledger_rows
 
 T = TypeVar("T")
 
@@ -150,16 +146,7 @@ class Serving:
 
     def rows(self) -> list[Measurement]:
         """The ledger's rows, oldest first; none as long as no recorder has made it."""
-        try:
-            engine = open_for_reading(self.ledger)
-        except UsageError:
-            return []
-        try:
-            with engine.connect() as connection:
-                found = connection.execute(sa.select(exchanges).order_by(exchanges.c.started_at))
-                return [Measurement(**dict(row._mapping)) for row in found]
-        finally:
-            engine.dispose()
+        return ledger_rows(self.ledger)
 
 
 def _children(parent: int) -> list[int]:

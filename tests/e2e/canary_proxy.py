@@ -15,16 +15,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import sqlalchemy as sa
 import yaml
 
 from streamgauge.__main__ import run
 from streamgauge.records import Measurement
-from streamgauge.sinks.ledger_read import open_for_reading
-from streamgauge.sinks.ledger_table import exchanges
 from tests.e2e.canaries import SECRET_KEY, SESSION_TOKEN, canary, files
 from tests.e2e.canary_calls import LARGEST_BODY
 from tests.e2e.product import SERVICES, wait_for
+from tests.recorder.driving import ledger_rows
 
 ADMIN_PATHS = (
     "/api/v1/exchanges",
@@ -105,13 +103,7 @@ class WatchedProxy:
 
     def rows(self) -> list[Measurement]:
         """The rows, oldest first."""
-        engine = open_for_reading(self.ledger)
-        try:
-            with engine.connect() as connection:
-                found = connection.execute(sa.select(exchanges).order_by(exchanges.c.started_at))
-                return [Measurement(**dict(row._mapping)) for row in found]
-        finally:
-            engine.dispose()
+        return ledger_rows(self.ledger)
 
     def _said(self, *arguments: str) -> str:
         with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(out):

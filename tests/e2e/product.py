@@ -8,14 +8,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-import sqlalchemy as sa
-
 from streamgauge.app import Supervisor
 from streamgauge.config import load
-from streamgauge.errors import UsageError
 from streamgauge.records import Measurement
-from streamgauge.sinks.ledger_read import open_for_reading
-from streamgauge.sinks.ledger_table import exchanges
+from tests.recorder.driving import ledger_rows
 
 T = TypeVar("T")
 
@@ -64,18 +60,7 @@ class Product:
 
     def rows(self) -> list[Measurement]:
         """The ledger's rows, oldest first."""
-        if not self.supervisor.ledger.exists():
-            return []
-        try:
-            engine = open_for_reading(self.supervisor.ledger)
-        except UsageError:  # the recorder has made the file this moment, and its tables not yet
-            return []
-        try:
-            with engine.connect() as connection:
-                found = connection.execute(sa.select(exchanges).order_by(exchanges.c.started_at))
-                return [Measurement(**dict(row._mapping)) for row in found]
-        finally:
-            engine.dispose()
+        return ledger_rows(self.supervisor.ledger)
 
     def wait_rows(self, count: int, timeout: float = 10.0) -> list[Measurement]:
         """Wait until the ledger has so many rows."""

@@ -14,7 +14,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+
+from streamgauge.errors import UsageError
+from streamgauge.records import Measurement
+from streamgauge.sinks.ledger_read import open_for_reading
+from streamgauge.sinks.ledger_table import exchanges
+
 ROOT = Path(__file__).parents[2]
+
+
+def ledger_rows(ledger: Path) -> list[Measurement]:
+    """A ledger's rows, oldest first; none as long as no recorder has made its tables."""
+    try:
+        engine = open_for_reading(ledger)
+    except UsageError:
+        return []
+    try:
+        with engine.connect() as connection:
+            found = connection.execute(sa.select(exchanges).order_by(exchanges.c.started_at))
+            return [Measurement(**dict(row._mapping)) for row in found]
+    finally:
+        engine.dispose()
 
 
 class RecorderProcess:

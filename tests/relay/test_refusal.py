@@ -8,7 +8,6 @@ from streamgauge.errors import (
     ProxyCredentials,
     StreamgaugeError,
     TargetNotAllowed,
-    UpstreamReset,
     UpstreamTimeout,
     UpstreamTlsFailed,
     UpstreamUnreachable,
@@ -29,7 +28,6 @@ from streamgauge.relay.refusal import BREAKS, PROXY_ERROR, BadBody, BodyTooLarge
         (UpstreamTimeout(), "upstream_timeout", ("timeout", "upstream", "upstream_timeout")),
         (UpstreamUnreachable(), "upstream_unreachable", ("upstream_error", "upstream", "connect_error")),
         (UpstreamTlsFailed(), "upstream_unreachable", ("upstream_error", "upstream", "tls_error")),
-        (UpstreamReset(), "proxy_error", PROXY_ERROR),
         (StreamgaugeError(), "proxy_error", PROXY_ERROR),
     ],
 )

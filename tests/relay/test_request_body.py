@@ -251,6 +251,30 @@ def test_a_body_is_not_read_while_others_fill_the_room(tmp_path: Path, fast: boo
         assert {m.outcome for m in relay.measured()} == {"completed"}
 
 
+def test_a_body_that_has_left_takes_no_room_however_long_its_answer_takes(tmp_path: Path) -> None:
+    upstream = RawUpstream()
+    size = 3_000_000
+    with Relay(tmp_path, f"http://127.0.0.1:{upstream.port}", max_request_bytes=size, max_buffered_bytes=size, body_timeout=1.0) as relay:
+        large = Request(b"POST", TARGETS[0], (), b"x" * size)
+        go_on = threading.Event()
+        upstream.will(go_on, ANSWER.raw)
+        thinking = relay.call()
+        thinking.send(large.sent(relay.host))
+        upstream.received()
+        for _ in range(2):
+            upstream.will(ANSWER.raw)
+            caller = relay.call()
+            caller.send(large.sent(relay.host))
+            assert caller.read(len(ANSWER.raw)) == ANSWER.raw
+            caller.close()
+        go_on.set()
+        assert thinking.read(len(ANSWER.raw)) == ANSWER.raw
+        thinking.close()
+        upstream.close()
+        assert relay.stop() == 0
+        assert [m.outcome for m in relay.measured()] == ["completed"] * 3
+
+
 @pytest.mark.parametrize("torn", [1, 2, 3])
 def test_chunks_are_followed_where_the_end_of_the_head_is_torn(tmp_path: Path, torn: int) -> None:
     upstream = RawUpstream()

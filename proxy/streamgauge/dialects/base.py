@@ -12,6 +12,7 @@ from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
+from streamgauge.dialects.meaning.counts import OTHER
 from streamgauge.errors import Undecodable
 from streamgauge.framing.body import BoundedBody
 from streamgauge.framing.sse import SseDecoder, SseFrame
@@ -157,6 +158,40 @@ class SseDialect(StreamDialect[SseFrame]):
 
     def _cut(self) -> bool:
         return not self._over
+
+
+class Meaning(Protocol):
+    """What the data of a provider's events mean; ``over`` once the end marker was seen."""
+
+    over: bool
+
+    def read(self, data: bytes) -> Events:
+        """Say what one event's data mean. Raises Undecodable."""
+
+
+class NamedErrorDialect(SseDialect):
+    """A stream whose events tell their meaning in their JSON, not in their ``event:`` line; but ``event: error`` ends it, whatever its data."""
+
+    __slots__ = ("_events",)
+
+    def __init__(self, events: Meaning, opening: Events = NOTHING) -> None:
+        super().__init__(opening)
+        self._events = events
+
+    def _read(self, frame: SseFrame) -> Events:
+        name, data = frame
+        return self._events.read(data) if name != b"error" else self._error(data)
+
+    def _error(self, data: bytes) -> Events:
+        self._events.over = True
+        try:
+            events = self._events.read(data)
+        except Undecodable:
+            events = NOTHING
+        return events if events and isinstance(events[0], Fault) else (Fault(OTHER),)
+
+    def _cut(self) -> bool:
+        return not self._events.over
 
 
 class WholeBody(ABC):

@@ -41,20 +41,20 @@ class _Family(msgspec.Struct):
     """What the first chunk, or a whole answer, says about its family."""
 
     type: str | None = None
-    messageStart: dict[str, Any] | None = None  # noqa: N815 - the provider's spelling
-    contentBlockStart: dict[str, Any] | None = None  # noqa: N815
-    contentBlockDelta: dict[str, Any] | None = None  # noqa: N815
-    contentBlockStop: dict[str, Any] | None = None  # noqa: N815
-    messageStop: dict[str, Any] | None = None  # noqa: N815
-    stopReason: str | None = None  # noqa: N815
+    messageStart: dict[str, Any] | None = None
+    contentBlockStart: dict[str, Any] | None = None
+    contentBlockDelta: dict[str, Any] | None = None
+    contentBlockStop: dict[str, Any] | None = None
+    messageStop: dict[str, Any] | None = None
+    stopReason: str | None = None
 
 
 class _NovaEvent(msgspec.Struct):
     """One of ConverseStream's events, named by its key."""
 
-    contentBlockDelta: DeltaEvent | None = None  # noqa: N815
-    contentBlockStart: StartEvent | None = None  # noqa: N815
-    messageStop: StopEvent | None = None  # noqa: N815
+    contentBlockDelta: DeltaEvent | None = None
+    contentBlockStart: StartEvent | None = None
+    messageStop: StopEvent | None = None
     metadata: Account | None = None
 
 

@@ -8,43 +8,25 @@ from __future__ import annotations
 
 import msgspec
 
-from streamgauge.dialects.base import NOTHING, Events, SseDialect, WholeBody, decoded
-from streamgauge.dialects.meaning.counts import OTHER
+from streamgauge.dialects.base import NOTHING, Events, NamedErrorDialect, WholeBody, decoded
 from streamgauge.dialects.meaning.error_body import body_fault
 from streamgauge.dialects.meaning.response_events import Response, ResponseStream
-from streamgauge.errors import Undecodable
 from streamgauge.framing.sse import SseFrame
-from streamgauge.records import Fault
 
 _response = msgspec.json.Decoder(Response)
 _DONE = b"[DONE]"
 
 
-class OpenAiResponsesStream(SseDialect):
+class OpenAiResponsesStream(NamedErrorDialect):
     """The events of one streamed response."""
 
-    __slots__ = ("_events",)
+    __slots__ = ()
 
     def __init__(self, opening: Events = NOTHING) -> None:
-        super().__init__(opening)
-        self._events = ResponseStream()
+        super().__init__(ResponseStream(), opening)
 
     def _read(self, frame: SseFrame) -> Events:
-        name, data = frame
-        if name == b"error":
-            return self._error(data)
-        return self._events.read(data) if data != _DONE else NOTHING
-
-    def _error(self, data: bytes) -> Events:
-        self._events.over = True
-        try:
-            events = self._events.read(data)
-        except Undecodable:
-            events = NOTHING
-        return events if events and isinstance(events[0], Fault) else (Fault(OTHER),)
-
-    def _cut(self) -> bool:
-        return not self._events.over
+        return super()._read(frame) if frame[1] != _DONE else NOTHING
 
 
 class OpenAiResponses(WholeBody):

@@ -31,7 +31,6 @@ KNOWN_HEADER_BYTES = 512
 parsed each time, so that a peer inventing headers cannot fill the memory."""
 
 _prelude = Struct(">III").unpack_from
-_u16 = Struct(">H").unpack_from
 _u32 = Struct(">I").unpack_from
 
 _STRING = 7

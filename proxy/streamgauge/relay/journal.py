@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 YOUNG_SECONDS = 0.02
 """An exchange that ends sooner needs no record of its beginning: that one serves the crash of a worker, which takes the newest records
-anyway, those of one batch of the spool's writer (as long as this). Short calls cost a third less in worker and recorder so."""
+anyway, those of one batch of the spool's writer (as long as this)."""
 
 DRAIN_NOTICED_NS = 1_000_000
 """Below a millisecond the wait for the last byte is the event loop's own turn, not a slow application."""

@@ -35,7 +35,7 @@ FOLLOWED_BYTES = 4 << 20
 """Chunked bodies are followed up to here: to compare and join more would keep the event loop from its streams for milliseconds."""
 
 SMALL_CHUNK, FEW_CHUNKS = 256, 64
-"""Smaller chunks than this on average, beyond a few, cost the scanner more time than they deserve: a millisecond for each 1,200."""
+"""Smaller chunks than this on average, beyond a few, cost the scanner more time than they deserve: it works chunk by chunk, on the event loop."""
 
 MUCH_FRAMING = 131_072
 """Extensions and trailers beyond this, and beyond the content's own size, are somebody's attempt to fill the memory."""

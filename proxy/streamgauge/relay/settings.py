@@ -13,7 +13,7 @@ class RelaySettings:
 
     ``signing``: ``auto`` re-signs only what was signed for the proxy's own host; ``passthrough`` never signs; ``resign`` does so for AWS and
     ``targets.upstreams``.
-    ``early_credentials``: look for the proxy's own role at start instead of at the first request that needs it (20 MB more memory).
+    ``early_credentials``: look for the proxy's own role at start instead of at the first request that needs it (8 MB more memory, and what the role's own source needs).
     ``read_timeout``: how long the upstream may keep silent. An hour: a model may think for minutes, and we never give up before the caller.
     ``max_buffered_bytes``: of all request bodies that one worker holds at a time; bodies up to 256 KiB do not count.
     ``connect_timeout``: name, TCP and TLS together. ``body_timeout``: silence in the middle of a request body, or waiting for room for it;

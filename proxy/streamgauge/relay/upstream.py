@@ -50,6 +50,13 @@ class UpstreamConnection(asyncio.Protocol):
         else:
             self.transport.write(head)
             self.transport.write(body)
+        if exchange.hold is not None and not self.transport.get_write_buffer_size():
+            exchange.hold.release()
+
+    def resume_writing(self) -> None:
+        """Callback of asyncio: nearly all of a large request has left, and its room is free; the answer may take minutes."""
+        if self.exchange is not None and self.exchange.hold is not None:
+            self.exchange.hold.release()
 
     def data_received(self, data: bytes) -> None:
         """Callback of asyncio: forward, then measure."""

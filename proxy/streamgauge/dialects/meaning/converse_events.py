@@ -35,16 +35,16 @@ class ReasoningContent(msgspec.Struct):
     """
 
     text: str | None = None
-    reasoningText: ReasoningText | None = None  # noqa: N815
-    redactedContent: str | None = None  # noqa: N815 - the provider's spelling
+    reasoningText: ReasoningText | None = None
+    redactedContent: str | None = None
 
 
 class Delta(msgspec.Struct):
     """What a contentBlockDelta adds. Citations, tool results and images carry no generated text."""
 
     text: str | None = None
-    toolUse: ToolUse | None = None  # noqa: N815
-    reasoningContent: ReasoningContent | None = None  # noqa: N815
+    toolUse: ToolUse | None = None
+    reasoningContent: ReasoningContent | None = None
 
 
 class DeltaEvent(msgspec.Struct):
@@ -56,7 +56,7 @@ class DeltaEvent(msgspec.Struct):
 class BlockStart(msgspec.Struct):
     """The start of a block; only tools, tool results and images have one."""
 
-    toolUse: ToolUse | None = None  # noqa: N815
+    toolUse: ToolUse | None = None
 
 
 class StartEvent(msgspec.Struct):
@@ -68,7 +68,7 @@ class StartEvent(msgspec.Struct):
 class StopEvent(msgspec.Struct):
     """messageStop."""
 
-    stopReason: Word | None = None  # noqa: N815
+    stopReason: Word | None = None
 
 
 def delta_output(event: DeltaEvent) -> tuple[StreamEvent, ...]:
@@ -98,19 +98,19 @@ class CacheDetail(msgspec.Struct):
     """Tokens written to the cache with one lifetime."""
 
     ttl: Word | None = None
-    inputTokens: Count | None = None  # noqa: N815
+    inputTokens: Count | None = None
 
 
 class ConverseUsage(msgspec.Struct):
     """``usage``. Each cache count goes by two names with the same value; replies carry either or both."""
 
-    inputTokens: Count | None = None  # noqa: N815
-    outputTokens: Count | None = None  # noqa: N815
-    cacheReadInputTokens: Count | None = None  # noqa: N815
-    cacheReadInputTokenCount: Count | None = None  # noqa: N815
-    cacheWriteInputTokens: Count | None = None  # noqa: N815
-    cacheWriteInputTokenCount: Count | None = None  # noqa: N815
-    cacheDetails: list[CacheDetail] | None = None  # noqa: N815
+    inputTokens: Count | None = None
+    outputTokens: Count | None = None
+    cacheReadInputTokens: Count | None = None
+    cacheReadInputTokenCount: Count | None = None
+    cacheWriteInputTokens: Count | None = None
+    cacheWriteInputTokenCount: Count | None = None
+    cacheDetails: list[CacheDetail] | None = None
 
     def usage(self) -> Usage:
         """The same counts in this project's meaning."""
@@ -125,7 +125,7 @@ class ConverseUsage(msgspec.Struct):
 class Metrics(msgspec.Struct):
     """``metrics``: the service's own clock."""
 
-    latencyMs: Milliseconds | None = None  # noqa: N815
+    latencyMs: Milliseconds | None = None
 
 
 class PerformanceConfig(msgspec.Struct):
@@ -143,24 +143,24 @@ class ServiceTier(msgspec.Struct):
 class PromptRouter(msgspec.Struct):
     """A router's choice."""
 
-    invokedModelId: Name | None = None  # noqa: N815
+    invokedModelId: Name | None = None
 
 
 class Trace(msgspec.Struct):
     """``trace``, of which only the router's choice is read; guardrail traces quote content."""
 
-    promptRouter: PromptRouter | None = None  # noqa: N815
+    promptRouter: PromptRouter | None = None
 
 
 class Account(msgspec.Struct):
     """What a whole answer and a stream's ``metadata`` event have in common, plus a whole answer's stop reason."""
 
-    stopReason: Word | None = None  # noqa: N815
+    stopReason: Word | None = None
     usage: ConverseUsage | None = None
     metrics: Metrics | None = None
     trace: Trace | None = None
-    performanceConfig: PerformanceConfig | None = None  # noqa: N815
-    serviceTier: ServiceTier | None = None  # noqa: N815
+    performanceConfig: PerformanceConfig | None = None
+    serviceTier: ServiceTier | None = None
 
 
 _UNSAID = Served()

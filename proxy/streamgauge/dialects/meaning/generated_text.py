@@ -53,7 +53,7 @@ class _Ending(msgspec.Struct):
     """Where an answer or a chunk says why the model stopped; servers like vLLM put a token's number beside."""
 
     stop_reason: Word | int | None = None
-    completionReason: Word | None = None  # noqa: N815 - the providers' spelling
+    completionReason: Word | None = None
     finish_reason: Word | None = None
 
 
@@ -61,7 +61,7 @@ class _Chunk(_Ending):
     """A chunk of any of them. ``generation_token_count`` is cumulative; ``prompt_token_count`` stands in the first chunk alone."""
 
     generation: str | None = None
-    outputText: str | None = None  # noqa: N815
+    outputText: str | None = None
     completion: str | None = None
     text: str | None = None
     message: Any = None
@@ -72,8 +72,8 @@ class _Chunk(_Ending):
     tool_call_delta: dict[str, Any] | None = None
     prompt_token_count: Count | None = None
     generation_token_count: Count | None = None
-    inputTextTokenCount: TokenCount | None = None  # noqa: N815
-    totalOutputTextTokenCount: TokenCount | None = None  # noqa: N815
+    inputTextTokenCount: TokenCount | None = None
+    totalOutputTextTokenCount: TokenCount | None = None
     usage: ChatUsage | None = None
     error: ChatError | str | None = None
 
@@ -162,7 +162,7 @@ class GeneratedTextStream:
 class _Ended(_Ending):
     """One of several results: Titan's, Cohere Command's, of an OpenAI-like server. ``tokenCount`` is Titan's."""
 
-    tokenCount: TokenCount | None = None  # noqa: N815
+    tokenCount: TokenCount | None = None
 
 
 class _Jurassic(msgspec.Struct):
@@ -177,13 +177,13 @@ class _JurassicEnd(msgspec.Struct):
 
 class _JurassicCompletion(msgspec.Struct):
     data: _Jurassic | None = None
-    finishReason: _JurassicEnd | None = None  # noqa: N815
+    finishReason: _JurassicEnd | None = None
 
 
 class _Answer(_Ending):
     """A whole answer of any of them; Cohere Command repeats the prompt as a string where J2 has it with its tokens."""
 
-    finishReason: Word | None = None  # noqa: N815 - Pegasus
+    finishReason: Word | None = None
     outputs: list[_Ended] | None = None
     choices: list[_Ended] | None = None
     results: list[_Ended] | None = None
@@ -192,7 +192,7 @@ class _Answer(_Ending):
     prompt: _Jurassic | str | None = None
     prompt_token_count: Count | None = None
     generation_token_count: Count | None = None
-    inputTextTokenCount: TokenCount | None = None  # noqa: N815
+    inputTextTokenCount: TokenCount | None = None
     usage: ChatUsage | None = None
 
     def reason(self) -> str | None:

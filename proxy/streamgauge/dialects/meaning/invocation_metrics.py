@@ -18,12 +18,12 @@ EXTRAS = b"amazon-bedrock-"
 
 
 class _InvocationMetrics(msgspec.Struct):
-    inputTokenCount: Count | None = None  # noqa: N815 - the provider's spelling
-    outputTokenCount: Count | None = None  # noqa: N815
-    cacheReadInputTokenCount: Count | None = None  # noqa: N815
-    cacheWriteInputTokenCount: Count | None = None  # noqa: N815
-    invocationLatency: Milliseconds | None = None  # noqa: N815
-    firstByteLatency: Milliseconds | None = None  # noqa: N815
+    inputTokenCount: Count | None = None
+    outputTokenCount: Count | None = None
+    cacheReadInputTokenCount: Count | None = None
+    cacheWriteInputTokenCount: Count | None = None
+    invocationLatency: Milliseconds | None = None
+    firstByteLatency: Milliseconds | None = None
 
 
 class _Metered(msgspec.Struct):

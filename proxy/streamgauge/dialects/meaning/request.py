@@ -41,9 +41,9 @@ class _Extra(msgspec.Struct):
 class _Sampling(msgspec.Struct):
     """``inferenceConfig`` (Converse, Nova), ``textGenerationConfig`` (Titan) or ``parameters`` (LMI, TGI)."""
 
-    maxTokens: int | None = None  # noqa: N815 - the providers' spelling
+    maxTokens: int | None = None
     max_new_tokens: int | None = None
-    maxTokenCount: int | None = None  # noqa: N815
+    maxTokenCount: int | None = None
     temperature: float | None = None
 
     def max_tokens(self) -> int | None:
@@ -58,7 +58,7 @@ class _Tools(msgspec.Struct):
 
 
 class _Guardrail(msgspec.Struct):
-    guardrailIdentifier: str | None = None  # noqa: N815
+    guardrailIdentifier: str | None = None
 
 
 class _Tier(msgspec.Struct):
@@ -70,17 +70,17 @@ class _Performance(msgspec.Struct):
 
 
 class _RankingModel(msgspec.Struct):
-    modelArn: str | None = None  # noqa: N815
+    modelArn: str | None = None
 
 
 class _Ranking(msgspec.Struct):
-    modelConfiguration: _RankingModel | None = None  # noqa: N815
+    modelConfiguration: _RankingModel | None = None
 
 
 class _RankingConfig(msgspec.Struct):
     """Rerank of bedrock-agent-runtime names its model here."""
 
-    bedrockRerankingConfiguration: _Ranking | None = None  # noqa: N815
+    bedrockRerankingConfiguration: _Ranking | None = None
 
     def model(self) -> str | None:
         ranking = self.bedrockRerankingConfiguration
@@ -91,27 +91,27 @@ class _Request(msgspec.Struct):
     """``modelId`` is StartAsyncInvoke's; elsewhere on Bedrock the path has it."""
 
     model: str | None = None
-    modelId: str | None = None  # noqa: N815
-    rerankingConfiguration: _RankingConfig | None = None  # noqa: N815
+    modelId: str | None = None
+    rerankingConfiguration: _RankingConfig | None = None
     stream: bool | None = None
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
     max_output_tokens: int | None = None
     max_tokens_to_sample: int | None = None
     max_gen_len: int | None = None
-    maxTokens: int | None = None  # noqa: N815 - AI21 J2
+    maxTokens: int | None = None
     temperature: float | None = None
     thinking: _Budget | None = None
     tools: list[msgspec.Raw] | None = None
     service_tier: str | None = None
-    inferenceConfig: _Sampling | None = None  # noqa: N815
-    textGenerationConfig: _Sampling | None = None  # noqa: N815
+    inferenceConfig: _Sampling | None = None
+    textGenerationConfig: _Sampling | None = None
     parameters: _Sampling | None = None
-    additionalModelRequestFields: _Extra | None = None  # noqa: N815
-    toolConfig: _Tools | None = None  # noqa: N815
-    guardrailConfig: _Guardrail | None = None  # noqa: N815
-    serviceTier: _Tier | None = None  # noqa: N815
-    performanceConfig: _Performance | None = None  # noqa: N815
+    additionalModelRequestFields: _Extra | None = None
+    toolConfig: _Tools | None = None
+    guardrailConfig: _Guardrail | None = None
+    serviceTier: _Tier | None = None
+    performanceConfig: _Performance | None = None
 
     def sampling(self) -> _Sampling:
         return self.inferenceConfig or self.textGenerationConfig or self.parameters or _NO_SAMPLING
