@@ -50,13 +50,9 @@ def _name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-LONGER = {"tests/recorder/test_recording.py": 480}
-"""The recording thread's promises share their process fixtures; to be cut where the kills begin."""
-
-
 @pytest.mark.parametrize("path", SOURCES, ids=_name)
 def test_a_module_is_short_enough_to_have_one_subject(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGER.get(_name(path), LONGEST_MODULE)
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST_MODULE
 
 
 def test_a_function_fits_on_a_screen() -> None:

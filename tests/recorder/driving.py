@@ -8,8 +8,10 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections import Counter
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +19,38 @@ from typing import Any
 import sqlalchemy as sa
 
 from streamgauge.errors import UsageError
+from streamgauge.recorder.recording import Recording
 from streamgauge.records import Measurement
+from streamgauge.sinks.ledger import LedgerSettings
 from streamgauge.sinks.ledger_read import open_for_reading
 from streamgauge.sinks.ledger_table import exchanges
 
 ROOT = Path(__file__).parents[2]
+
+
+def recording_at(tmp_path: Path, commit_seconds: float = 0.01) -> Recording:
+    """A recording of ``tmp_path/spool`` to ``tmp_path/ledger.db``, not yet running."""
+    return Recording(str(tmp_path / "spool"), LedgerSettings(str(tmp_path / "ledger.db"), commit_seconds, busy_seconds=0.02))
+
+
+@contextmanager
+def running(recording: Recording, seconds: float = 10.0) -> Iterator[Recording]:
+    """Run it in its thread, and to its end."""
+    thread = threading.Thread(target=recording.run)
+    thread.start()
+    try:
+        yield recording
+    finally:
+        recording.stop(seconds)
+        thread.join(seconds + 10)
+        assert not thread.is_alive()
+
+
+def abandon(recording: Recording) -> None:
+    """What a kill does: every lock and file is let go, nothing is written."""
+    recording._tail.close()
+    recording._ledger.close()
+    os.close(recording._spool_lock)
 
 
 def ledger_rows(ledger: Path) -> list[Measurement]:
