@@ -71,7 +71,6 @@ def test_the_providers_request_id_is_found_under_each_of_its_names(names: tuple[
     [
         (True, (STREAM,), b"200 OK", True),
         (True, (b"content-type: application/json",), b"200 OK", False),
-        (True, (STREAM,), b"429 Too Many Requests", False),
         (True, (), b"200 OK", True),
         (None, (STREAM,), b"200 OK", True),
         (None, (b"content-type: application/vnd.amazon.eventstream",), b"200 OK", False),
@@ -82,6 +81,29 @@ def test_the_providers_request_id_is_found_under_each_of_its_names(names: tuple[
 def test_the_answer_decides_whether_it_is_a_stream(asked: bool | None, lines: tuple[bytes, ...], status: bytes, streaming: bool) -> None:
     async def main() -> None:
         assert begun(*lines, status=status, streaming=asked)[0].observation.streaming is streaming
+
+    on_uvloop(main)
+
+
+@pytest.mark.parametrize("asked", [True, False, None])
+@pytest.mark.parametrize(("status", "named"), [(b"429 Too Many Requests", False), (b"503 Slow Down", False), (b"200 OK", True)])
+def test_an_error_says_nothing_about_whether_a_stream_was_asked_for(asked: bool | None, status: bytes, named: bool) -> None:
+    async def main() -> None:
+        names = [b"x-amzn-errortype: ThrottlingException"] if named else []
+        made, _, _ = begun(b"content-type: application/json", *names, status=status, streaming=asked)
+        assert made.observation.feed(b'{"message": "slow"}', 11, 0) is False
+        made.complete(20)
+        m = closed(made)
+        assert (m.streaming, m.ttft, m.upstream_ttft, m.ttfc, m.time_to_last_token, m.tpot) == (asked, None, None, None, None, None)
+
+    on_uvloop(main)
+
+
+def test_an_error_that_breaks_off_is_no_error_within_a_stream() -> None:
+    async def main() -> None:
+        made, _, _ = begun(b"content-type: application/json", b"content-length: 9", status=b"503 Slow Down")
+        made.upstream_broke("upstream_reset", 20)
+        assert made.verdict == ("upstream_error", "upstream", "upstream_reset")
 
     on_uvloop(main)
 

@@ -50,6 +50,12 @@ def test_an_answer_in_one_piece_has_a_body_instead_of_tokens() -> None:
     assert whole["body"] == pytest.approx(3.45)
 
 
+def test_an_error_instead_of_a_stream_has_no_token_to_wait_for() -> None:
+    refused = lengths(outcome="throttled", http_status=429, streaming=True, ttft=None, upstream_ttft=None, time_to_last_token=None)
+    assert "first_token" not in refused
+    assert refused["body"] == pytest.approx(3.45)
+
+
 def test_a_wait_without_an_answer_is_named_so() -> None:
     silent = lengths(
         outcome="timeout", ttfb=None, ttft=None, upstream_ttft=None, time_to_last_token=None, upstream_e2e=3.9, e2e=4.001, overhead_tail=0.0

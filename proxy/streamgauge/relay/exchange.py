@@ -133,11 +133,12 @@ class Exchange:
         m.upstream_request_id = _request_id(headers)
         m.variant = name(headers.get("x-amzn-invoked-production-variant")) or m.variant
         content_type = headers.get("content-type")
-        if self.observation.streaming is None:
-            self.observation.streaming = content_type is not None and "event-stream" in content_type
-        if head.status >= 400 or (content_type is not None and content_type.startswith("application/json")):
-            # The answer decides: an error, or one JSON document, is no stream, whatever was asked for.
-            self.observation.streaming = False
+        # The answer decides: one JSON document is no stream, whatever was asked for. An error is neither: what was asked for stands.
+        if head.status < 400 and "x-amzn-errortype" not in headers:
+            if content_type is not None and content_type.startswith("application/json"):
+                self.observation.streaming = False
+            elif self.observation.streaming is None:
+                self.observation.streaming = content_type is not None and "event-stream" in content_type
         self.observation.answered(open_dialect(self.operation, head.status, content_type, headers), at)
         unchunk = self.http_1_0 and "transfer-encoding" in headers
         if ends_with_connection or unchunk:
@@ -167,7 +168,8 @@ class Exchange:
             self.upstream.abort()
         if self.replied:
             self.keep_alive = False
-        self._over(of_break(error_type, streaming=self.replied and bool(self.observation.streaming)))
+        begun = self.replied and self.status is not None and self.status < 400
+        self._over(of_break(error_type, streaming=begun and bool(self.observation.streaming)))
 
     def downstream_lost(self, at: int) -> None:
         """The application went away: the provider shall see what it would see without us."""

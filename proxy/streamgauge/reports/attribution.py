@@ -38,6 +38,7 @@ class Timed(Protocol):
     """The time fields of a Measurement, or of a row that has columns of these names; seconds."""
 
     streaming: bool | None
+    http_status: int | None
     upload: float | None
     connect: float | None
     ttfb: float | None
@@ -123,7 +124,8 @@ def _upstream(axis: _Axis, m: Timed, sent: float) -> None:
         return
     axis.until("first_byte", _after(sent, m.ttfb))
     if m.upstream_ttft is None:
-        axis.until("first_token" if m.streaming else "body", over)
+        # An error has no token to wait for, also where a stream was asked for.
+        axis.until("first_token" if m.streaming and (m.http_status or 0) < 400 else "body", over)
         return
     axis.until("first_token", sent + m.upstream_ttft)
     axis.until("generation", _after(sent, m.time_to_last_token))

@@ -52,7 +52,7 @@ DIMENSIONS: dict[str, str] = {
     "day": "the UTC day in which the exchange started",
     "prompt_band": "input tokens in ranges: " + ", ".join(PROMPT_BANDS.labels),
     "concurrency_band": "exchanges in flight on the same route at the start, in ranges: " + ", ".join(CONCURRENCY_BANDS.labels),
-    "streaming": "whether the answer was streamed",
+    "streaming": "whether the answer was streamed; of an error, whether a stream was asked for",
     "outcome": "how the exchange ended",
     "side": "whose doing it was: upstream, downstream or proxy",
     "error_type": "the short name of the error",
