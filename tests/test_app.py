@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -15,13 +14,15 @@ from typing import Any
 
 import pytest
 
-from streamgauge.app import BACKOFF_SECONDS, STEADY_SECONDS, Child, StopSignals, Supervisor
+from streamgauge.app import Supervisor
 from streamgauge.config import load
 from streamgauge.errors import CouldNotRun, StreamgaugeError, UsageError
+from streamgauge.supervisor.children import Child
 from streamgauge.testing import Script, ScriptedUpstream
 from tests.chaos.callers import UNARY, Caller
 from tests.chaos.serving import refused, until
 from tests.recorder.driving import account
+from tests.supervisor.lives import child
 
 NOWHERE = "http://127.0.0.1:1"
 
@@ -58,54 +59,6 @@ def tended(proxy: Supervisor, condition: Callable[[], object], what: str) -> Non
         return condition()
 
     until(looked, what)
-
-
-def child(code: str, settings: Any = None) -> Child:
-    return Child("child", [sys.executable, "-S", "-c", code], lambda: settings, [])
-
-
-def ended(made: Child) -> int:
-    codes: list[int] = []
-
-    def died() -> bool:
-        code = made.died()
-        if code is not None:
-            codes.append(code)
-        return bool(codes)
-
-    until(died, "end of the child")
-    return codes[0]
-
-
-# --- one child ---------------------------------------------------------------------------------------------------------
-
-
-def test_a_child_gets_its_settings_and_its_death_is_told_once() -> None:
-    made = child("import sys, json; sys.exit(json.loads(sys.stdin.readline())['code'])", {"code": 7})
-    made.start()
-    assert ended(made) == 7
-    assert made.died() is None
-
-
-def test_a_child_that_dies_before_it_reads_its_settings_harms_nobody() -> None:
-    made = child("import os; os.close(0)", "x" * 1_000_000)
-    made.start()
-    assert ended(made) == 0
-
-
-def test_the_pause_grows_to_its_bound_and_begins_anew_after_a_steady_life() -> None:
-    made = child("")
-    pauses = []
-    for _ in range(7):
-        made.start()
-        ended(made)
-        pauses.append(made.pause)
-        assert made.restart_at == pytest.approx(time.monotonic() + made.pause, abs=1.0)
-    assert pauses == [min(BACKOFF_SECONDS[0] * 2**n, BACKOFF_SECONDS[1]) for n in range(1, 8)]
-    made.start()
-    made.started_at -= STEADY_SECONDS
-    ended(made)
-    assert made.pause == BACKOFF_SECONDS[0]
 
 
 # --- the whole ---------------------------------------------------------------------------------------------------------
@@ -257,21 +210,6 @@ def test_proxy_variables_that_lead_to_ourselves_do_not_hold_for_us(tmp_path: Pat
         assert os.environ["HTTP_PROXY"] == "http://proxy.example:3128"
 
 
-# --- signals -----------------------------------------------------------------------------------------------------------
-
-
-def test_sighup_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    told = StopSignals()
-    try:
-        os.kill(os.getpid(), signal.SIGHUP)
-        assert not told.wait(5)
-        assert "restart streamgauge" in caplog.text
-        os.kill(os.getpid(), signal.SIGTERM)
-        assert told.wait(5)
-    finally:
-        told.close()
-
-
 def test_a_child_that_cannot_be_started_is_tried_again_and_harms_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     child = Child("worker 0", ["/no/such/program"], dict, [])
     supervisor = Supervisor(load(None, {"ledger": str(tmp_path / "l.db")}))
@@ -284,16 +222,3 @@ def test_a_child_that_cannot_be_started_is_tried_again_and_harms_nobody(tmp_path
     supervisor.tend()
     assert supervisor.pids().keys() == {"worker 0"}
     supervisor.stop()
-
-
-@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_that_came_before_anybody_waited_is_not_lost(sig: signal.Signals) -> None:
-    before = signal.getsignal(sig)
-    told = StopSignals()
-    try:
-        assert not told.wait(0.0)
-        os.kill(os.getpid(), sig)
-        assert told.wait(5.0)
-    finally:
-        told.close()
-    assert signal.getsignal(sig) is before

@@ -8,19 +8,13 @@ from __future__ import annotations
 
 import logging
 import os
-import selectors
-import signal
 import socket
-import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from streamgauge.addresses import own_proxy_variables
 from streamgauge.config import Config
@@ -29,13 +23,10 @@ from streamgauge.resolution import Lookup, addresses_of, refuse_loops
 from streamgauge.routing import shipped_table
 from streamgauge.sinks.ledger_read import default_ledger_path
 from streamgauge.spool import prepare_directory
+from streamgauge.supervisor.children import Child, end
+from streamgauge.supervisor.listening import bind, shown, split
+from streamgauge.supervisor.signals import StopSignals
 from streamgauge.targets import Targets
-
-BACKOFF_SECONDS = (0.1, 5.0)
-"""First and longest wait before a dead process is started again: at once for an accident, not in a tight loop for a lasting fault."""
-
-STEADY_SECONDS = 10.0
-"""A process that lived this long was healthy; its next death starts again with the shortest wait."""
 
 RECORDER_SECONDS = 20.0
 """What the recorder gets at the end to read the spools and commit: a full spool of 1 GiB takes longer and is read at the next start."""
@@ -43,57 +34,7 @@ RECORDER_SECONDS = 20.0
 LOOK_SECONDS = 0.2
 """How often the processes are looked at: what has died is noticed before a caller would, and a look costs microseconds."""
 
-LISTEN_BACKLOG = 4096
-
 _log = logging.getLogger("streamgauge")
-
-
-@dataclass
-class Child:
-    """One process: how to start it, and what became of it."""
-
-    name: str
-    argv: Sequence[str]
-    settings: Callable[[], Any]
-    fds: Sequence[int]
-    process: subprocess.Popen[bytes] | None = None
-    started_at: float = 0.0
-    """Monotonic seconds; 0 before the first start."""
-    pause: float = BACKOFF_SECONDS[0]
-    restart_at: float = 0.0
-
-    def start(self) -> None:
-        """Start the process and hand it its settings."""
-        # A SIGTERM that comes before the child can act on it waits until it can (see child.stop_on_signal); else a spool would stay unread.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        try:
-            self.process = subprocess.Popen(self.argv, stdin=subprocess.PIPE, pass_fds=tuple(self.fds), start_new_session=True)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        self.started_at = time.monotonic()
-        assert self.process.stdin is not None
-        try:
-            self.process.stdin.write(msgspec.json.encode(self.settings()) + b"\n")
-            self.process.stdin.flush()
-        except BrokenPipeError:
-            pass  # it died at once; the next look finds it
-
-    def died(self) -> int | None:
-        """Its exit code, once, if it is dead; the pipe to it is closed then."""
-        if self.process is None or self.process.poll() is None:
-            return None
-        code = self.process.returncode
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process = None
-        lived = time.monotonic() - self.started_at
-        self.put_off(after=lived)
-        return code
-
-    def put_off(self, after: float = 0.0) -> None:
-        """No new start before a pause, which grows unless it had lived for ``after`` long seconds."""
-        self.pause = BACKOFF_SECONDS[0] if after > STEADY_SECONDS else min(self.pause * 2, BACKOFF_SECONDS[1])
-        self.restart_at = time.monotonic() + self.pause
 
 
 @dataclass
@@ -130,7 +71,7 @@ class Supervisor:
         """
         config = self.config
         Targets(config.targets, shipped_table())  # what cannot work is said here, before anything listens
-        listeners = [_split(address) for address in (*config.listen, config.admin)]
+        listeners = [split(address) for address in (*config.listen, config.admin)]
         refuse_loops(listeners, config.targets.upstreams, config.targets.extra_hosts, self.lookup)
         if self.ledger.is_dir():
             raise CouldNotRun(f"the ledger {self.ledger} is a directory: name a file in it")
@@ -146,20 +87,20 @@ class Supervisor:
         config = self.config
         self._listeners = [[]]
         for address in config.listen:
-            self._listeners[0].append(_bind(address))
-        self.addresses = [_shown(sock) for sock in self._listeners[0]]
+            self._listeners[0].append(bind(address))
+        self.addresses = [shown(sock) for sock in self._listeners[0]]
         for _ in range(config.workers - 1):
             # Further workers get sockets of their own on the very same ports: the kernel spreads connections over them.
             self._listeners.append([])
             for address in self.addresses:
-                self._listeners[-1].append(_bind(address, shared=True))
-        self._admin = _bind(config.admin)
-        self.admin_address = _shown(self._admin)
+                self._listeners[-1].append(bind(address, shared=True))
+        self._admin = bind(config.admin)
+        self.admin_address = shown(self._admin)
 
     def _start(self) -> None:
         assert self._admin is not None
         # Proxy variables may point applications at us; the way to our own credentials must not lead through ourselves.
-        for name in own_proxy_variables(os.environ, [_split(address) for address in (*self.addresses, self.admin_address)]):
+        for name in own_proxy_variables(os.environ, [split(address) for address in (*self.addresses, self.admin_address)]):
             del os.environ[name]
         self._recorder = self._recorder_child(self._admin.fileno())
         self._workers = [self._worker_child(index, [sock.fileno() for sock in group]) for index, group in enumerate(self._listeners)]
@@ -224,12 +165,12 @@ class Supervisor:
         for group in self._listeners:
             for sock in group:
                 sock.close()
-        _end(self._workers, self.config.drain_seconds + 5.0)
+        end(self._workers, self.config.drain_seconds + 5.0)
         if self._recorder is not None:
             self._recorder.died()
             if self._recorder.process is None and self._recorder.started_at:
                 self._recorder.start()
-            _end([self._recorder], RECORDER_SECONDS)
+            end([self._recorder], RECORDER_SECONDS)
         self._recorder, self._workers = None, []
         if self._admin is not None:
             self._admin.close()
@@ -240,97 +181,3 @@ class Supervisor:
     def pids(self) -> dict[str, int]:
         """Process ids by name, of those that live."""
         return {child.name: child.process.pid for child in self._children() if child.process is not None}
-
-
-class StopSignals:
-    """SIGTERM and SIGINT as something to wait for, without a thread. To be made, in the main thread, before anything is started.
-
-    SIGHUP, which service managers send for "read your settings anew" and terminals when they close, ends nothing.
-    """
-
-    def __init__(self) -> None:
-        self._read, self._write = socket.socketpair()
-        for end in (self._read, self._write):
-            end.setblocking(False)
-        self._before = {sig: signal.signal(sig, lambda *_: None) for sig in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
-        self._wakeup = signal.set_wakeup_fd(self._write.fileno())
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(self._read, selectors.EVENT_READ)
-
-    def wait(self, seconds: float) -> bool:
-        """Whether a signal has come, or comes within ``seconds``."""
-        if not self._selector.select(seconds):
-            return False
-        came = set(self._read.recv(64))
-        if signal.SIGHUP in came:
-            _log.warning("SIGHUP: settings are read at start only; restart streamgauge to change them")
-        return bool(came & {signal.SIGTERM, signal.SIGINT})
-
-    def close(self) -> None:
-        """Put things back."""
-        signal.set_wakeup_fd(self._wakeup)
-        for sig, handler in self._before.items():
-            signal.signal(sig, handler)
-        self._selector.close()
-        self._read.close()
-        self._write.close()
-
-
-def _end(children: Sequence[Child], seconds: float) -> None:
-    """SIGTERM, wait, and SIGKILL for what has not ended by then."""
-    running = [child for child in children if child.process is not None]
-    for child in running:
-        assert child.process is not None
-        child.process.terminate()
-    deadline = time.monotonic() + seconds
-    for child in running:
-        assert child.process is not None
-        assert child.process.stdin is not None
-        try:
-            child.process.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            _log.error("%s did not end within %g s and is killed", child.name, seconds)
-            child.process.kill()
-            child.process.wait()
-        child.process.stdin.close()
-        child.process = None
-
-
-def _split(address: str) -> tuple[str, int]:
-    host, _, port = address.rpartition(":")
-    if not port.isdecimal() or int(port) > 65_535:
-        raise CouldNotRun(f"{address!r} is not host:port, such as 127.0.0.1:8787")
-    return host.strip("[]"), int(port)
-
-
-def _bind(address: str, *, shared: bool = False) -> socket.socket:
-    """A listening socket. ``shared``: on a port that is ours already, for a further worker."""
-    host, port = _split(address)
-    try:
-        family, kind, _, _, name = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        if port and not shared:
-            _refuse_taken(name, family)
-        sock = socket.socket(family, kind)
-        try:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            sock.bind(name)
-            sock.listen(LISTEN_BACKLOG)
-        except OSError:
-            sock.close()
-            raise
-    except OSError as error:
-        raise CouldNotRun(f"cannot listen on {address} ({error.strerror}): is another proxy running? Choose another address") from error
-    return sock
-
-
-def _refuse_taken(name: Any, family: int) -> None:
-    """SO_REUSEPORT would let a second proxy, or our own admin interface, share the port without a word."""
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(name)
-
-
-def _shown(sock: socket.socket) -> str:
-    host, port = sock.getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

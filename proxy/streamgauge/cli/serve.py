@@ -29,8 +29,9 @@ def serve(
 
     Example: streamgauge serve --listen 127.0.0.1:8787
     """
-    from streamgauge.app import StopSignals, Supervisor
+    from streamgauge.app import Supervisor
     from streamgauge.config import load
+    from streamgauge.supervisor.signals import StopSignals
 
     settings = load(config, overrides(listen, admin, upstream, ledger, workers, signing, region))
     log_to_stderr(settings.log_level)
