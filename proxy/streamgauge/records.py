@@ -242,7 +242,7 @@ class Measurement(msgspec.Struct, kw_only=True, array_like=True):
 
 
 class Started(msgspec.Struct, kw_only=True, array_like=True, tag=1):
-    """An exchange began. Holds what a row needs should the worker die before the end (outcome ``lost``)."""
+    """An exchange began. Holds what a row needs should the worker die before the end (outcome ``lost``). New fields go to the end."""
 
     exchange_id: str
     started_at: str
@@ -264,6 +264,10 @@ class Started(msgspec.Struct, kw_only=True, array_like=True, tag=1):
     workload_source: str | None = None
     request_bytes: int | None = None
     in_flight: int | None = None
+    site: str | None = None
+    trace_id: str | None = None
+    sdk_invocation_id: str | None = None
+    sdk_attempt: int | None = None
 
 
 class FirstOutput(msgspec.Struct, kw_only=True, array_like=True, tag=2):

@@ -66,14 +66,16 @@ def test_an_abandoned_exchange_is_counted_once_and_has_no_row() -> None:
 
 
 def test_what_a_dead_worker_had_open_is_lost_with_what_is_known_of_it() -> None:
-    accounts = fed(started("a", tenant="t"), FirstOutput(exchange_id="a", ttft=0.4, upstream_ttft=0.3), seen=1)
+    known = {"tenant": "t", "site": "eu", "trace_id": "4bf92f35", "sdk_invocation_id": "5c3b", "sdk_attempt": 2}
+    accounts = fed(started("a", **known), FirstOutput(exchange_id="a", ttft=0.4, upstream_ttft=0.3), seen=1)
     accounts.feed("x", [started("b")], 1, 5)
     settled(accounts)
     accounts.lose("w")
     batch = settled(accounts)
     (row,) = batch.rows["w"]
     assert (row.exchange_id, row.outcome, row.side, row.error_type) == ("a", "lost", "proxy", "worker_killed")
-    assert (row.tenant, row.ttft, row.upstream_ttft, row.e2e) == ("t", 0.4, 0.3, None)
+    assert {name: getattr(row, name) for name in known} == known
+    assert (row.ttft, row.upstream_ttft, row.e2e) == (0.4, 0.3, None)
     assert batch.over == ["a"]
     assert list(accounts.open) == ["b"]
 

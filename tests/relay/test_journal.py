@@ -7,11 +7,12 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from time import perf_counter_ns
 
+import msgspec
 import pytest
 
 from streamgauge.records import Ended, FirstOutput, Measurement, SpoolRecord, Started
 from streamgauge.relay.exchange import Exchange
-from streamgauge.relay.journal import DRAIN_NOTICED_NS, Journal
+from streamgauge.relay.journal import DRAIN_NOTICED_NS, Journal, _started
 from streamgauge.spool import SpoolSettings, SpoolWriter
 from tests.relay.loopback import exchange, on_uvloop, until
 from tests.spool.made import read_all, spools
@@ -61,6 +62,11 @@ def test_an_exchange_that_lasts_is_told_of_when_it_began_and_when_it_ended(tmp_p
         end(book, made)
 
     assert [type(record) for record in written(tmp_path, lasting)] == [Started, Ended]
+
+
+def test_a_beginning_tells_all_that_it_can_of_what_is_known_by_then() -> None:
+    told = {name: name for name in Started.__struct_fields__}
+    assert msgspec.structs.asdict(_started(Measurement(**told, outcome="completed"))) == told
 
 
 def test_an_exchange_that_is_over_at_once_has_one_record(tmp_path: Path) -> None:

@@ -51,3 +51,9 @@ def test_a_record_that_is_too_long_is_cut_where_it_is_text() -> None:
 
 def test_what_cannot_be_mended_yields_nothing() -> None:
     assert encode_mended(ended("a", error_type=object())) is None
+
+
+def test_a_beginning_written_by_an_older_version_is_read_with_what_it_lacks_as_unknown() -> None:
+    whole = msgspec.msgpack.decode(msgspec.msgpack.encode(started("a", sdk_invocation_id="5c3b")))
+    older = whole[: 1 + Started.__struct_fields__.index("in_flight") + 1]
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(older), type=SpoolRecord) == started("a")

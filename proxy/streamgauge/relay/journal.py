@@ -115,4 +115,8 @@ def _started(m: Measurement) -> Started:
         workload_source=m.workload_source,
         request_bytes=m.request_bytes,
         in_flight=m.in_flight,
+        site=m.site,
+        trace_id=m.trace_id,
+        sdk_invocation_id=m.sdk_invocation_id,
+        sdk_attempt=m.sdk_attempt,
     )
