@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from time import perf_counter_ns
+from typing import Any
 
 import msgspec
 import pytest
@@ -65,7 +66,7 @@ def test_an_exchange_that_lasts_is_told_of_when_it_began_and_when_it_ended(tmp_p
 
 
 def test_a_beginning_tells_all_that_it_can_of_what_is_known_by_then() -> None:
-    told = {name: name for name in Started.__struct_fields__}
+    told: dict[str, Any] = {name: name for name in Started.__struct_fields__}
     assert msgspec.structs.asdict(_started(Measurement(**told, outcome="completed"))) == told
 
 
