@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamgauge.addresses import Upstream, bracketed, check_no_loop, own_proxy_variables, parse_upstream, same_machine, split_authority
+from streamgauge.addresses import (
+    Listeners,
+    Upstream,
+    bracketed,
+    check_no_loop,
+    own_proxy_variables,
+    parse_upstream,
+    same_machine,
+    split_authority,
+)
 from streamgauge.errors import TargetNotAllowed, UsageError
 
 
@@ -130,3 +139,23 @@ def test_only_proxy_variables_that_lead_back_to_us_are_ours() -> None:
         "no_proxy": "127.0.0.1:8787",
     }
     assert own_proxy_variables(environ, [("127.0.0.1", 8787), ("127.0.0.1", 8788)]) == ["HTTP_PROXY", "ALL_PROXY"]
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "reached"),
+    [
+        ("127.0.0.1", 8787, True),
+        ("localhost", 8787, True),
+        ("0.0.0.0", 8787, True),
+        ("127.0.0.1", 8786, False),
+        ("10.0.0.7", 8787, False),
+        ("10.0.0.7", 8788, True),
+        ("::1", 8788, True),
+        ("192.0.2.1", 8788, False),
+        ("", 8787, True),
+    ],
+)
+def test_only_a_port_of_ours_on_an_address_of_ours_leads_to_us(host: str, port: int, reached: bool) -> None:
+    listeners = Listeners(["127.0.0.1:8787", "0.0.0.0:8788", "[::]:8788"])
+    assert listeners.reached_by(host, port, ["10.0.0.7"]) is reached
+    assert [listeners.on(port) for port in (8786, 8787, 8788)] == [False, True, True]

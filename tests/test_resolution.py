@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from streamgauge.addresses import Listeners
 from streamgauge.app import Supervisor
 from streamgauge.config import load
 from streamgauge.errors import UsageError
-from streamgauge.resolution import RESOLVE_SECONDS, addresses_of, is_own, refuse_loops, resolve
+from streamgauge.resolution import RESOLVE_SECONDS, addresses_of, is_own, leads_to, refuse_loops, resolve
 
 BOOK = {"gauge.internal": ["127.0.0.1"], "both.internal": ["192.0.2.1", "::1"], "far.internal": ["192.0.2.1"], "10.0.0.7": ["10.0.0.7"]}
 """Names that no resolver of a machine knows; 192.0.2.1 is nobody's (RFC 5737)."""
@@ -119,3 +120,15 @@ def test_a_proxy_does_not_start_in_front_of_itself(url: str, tmp_path: Path) -> 
     with pytest.raises(UsageError, match="own listener"):
         proxy.open()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_leads_to_us_where_one_of_its_addresses_is_this_machines_and_the_port_is_ours() -> None:
+    everywhere, loopback = Listeners(["0.0.0.0:8787"]), Listeners(["127.0.0.1:8787"])
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))  # sends nothing
+        here = probe.getsockname()[0]
+    assert leads_to(everywhere, ["192.0.2.1", here], 8787)
+    assert leads_to(loopback, ["192.0.2.1", "127.0.0.1"], 8787)
+    assert not leads_to(everywhere, [here], 8786)
+    assert not leads_to(everywhere, ["192.0.2.1"], 8787)
+    assert not leads_to(Listeners(), [here], 8787)

@@ -358,3 +358,18 @@ def test_bytes_of_a_target_are_sent_as_they_came() -> None:
     targets = Targets(TargetSettings(default_region="us-east-1"), TABLE)
     raw = b"/model/caf\xe9%2f\xc3\xa9/converse?a=\xff"
     assert targets.resolve(raw, OURS.encode(), None, ROUTES.match("POST", raw)).origin_path == raw
+
+
+@pytest.mark.parametrize(
+    ("settings", "raw_target", "host"),
+    [
+        (TargetSettings(extra_hosts=("localhost",)), "http://localhost:8787/x", "localhost:8787"),
+        (TargetSettings(extra_hosts=("localhost",)), "/x", "localhost:8788"),
+        (TargetSettings(extra_hosts=("http://127.0.0.1:8787",)), "/x", "127.0.0.1"),
+        (TargetSettings(upstreams={"bedrock-runtime": "http://127.0.0.1:8787"}, default_region="us-east-1"), CONVERSE, OURS),
+    ],
+)
+def test_what_is_allowed_and_leads_back_to_us_is_refused(settings: TargetSettings, raw_target: str, host: str) -> None:
+    targets = Targets(settings, TABLE, ["127.0.0.1:8787", "127.0.0.1:8788"])
+    with pytest.raises(TargetNotAllowed, match=r"^(localhost|127\.0\.0\.1):878[78] is this proxy itself: name the provider's address"):
+        targets.resolve(raw_target, host, None, ROUTES.match("POST", raw_target))

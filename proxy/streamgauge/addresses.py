@@ -83,6 +83,23 @@ def same_machine(listener: str, other: str, own_addresses: Collection[str] = ())
     return mine == theirs
 
 
+class Listeners:
+    """Our own listening addresses, to ask whether another one leads to one of them. ``addresses`` are ``host:port``, as sockets tell them."""
+
+    def __init__(self, addresses: Iterable[str] = ()) -> None:
+        self._hosts: dict[int, list[str]] = {}
+        for host, port in map(split_authority, addresses):
+            self._hosts.setdefault(port or 0, []).append(host)
+
+    def on(self, port: int) -> bool:
+        """Whether one of them has this port; nothing that has none of their ports leads to them."""
+        return port in self._hosts
+
+    def reached_by(self, host: str, port: int, own_addresses: Collection[str] = ()) -> bool:
+        """Whether connecting there may reach one of them (see ``same_machine``)."""
+        return any(same_machine(listener, host, own_addresses) for listener in self._hosts.get(port, ()))
+
+
 def check_no_loop(
     listeners: Iterable[tuple[str, int]],
     upstreams: Mapping[str, str],

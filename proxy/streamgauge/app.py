@@ -118,7 +118,9 @@ class Supervisor:
                 "relay": config.relay,
                 "targets": config.targets,
                 "spool": config.spool,
+                "workload": config.workload,
                 "drain_seconds": config.drain_seconds,
+                "own_addresses": (*self.addresses, self.admin_address),
                 "log_level": config.log_level,
             }
 

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from streamgauge.addresses import check_no_loop, parse_upstream
+from streamgauge.addresses import Listeners, check_no_loop, parse_upstream
 
 RESOLVE_SECONDS = 2.0
 """All names together: a resolver answers in milliseconds, and one that does not must not keep the proxy from starting."""
@@ -57,6 +57,13 @@ def is_own(address: str) -> bool:
     except (OSError, UnicodeError):
         return False
     return True
+
+
+def leads_to(listeners: Listeners, addresses: Iterable[str], port: int) -> bool:
+    """Whether one of a name's ``addresses`` is where we listen ourselves. Asks the kernel, and only where the port is one of ours."""
+    return listeners.on(port) and any(
+        listeners.reached_by(address, port, {_plain(address)} if is_own(address) else ()) for address in addresses
+    )
 
 
 def refuse_loops(

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Literal
 
 import msgspec
 
-from streamgauge.addresses import Upstream, bracketed, default_port, parse_upstream, split_authority
+from streamgauge.addresses import Listeners, Upstream, bracketed, default_port, parse_upstream, split_authority
 from streamgauge.authorization import Authorization
 from streamgauge.errors import TargetNotAllowed, UsageError
 from streamgauge.records import Operation
@@ -97,9 +98,12 @@ class _Place(msgspec.Struct, frozen=True):
 
 
 class Targets:
-    """The allow-list, ready to ask. Raises ``UsageError`` for settings that cannot work."""
+    """The allow-list, ready to ask. Raises ``UsageError`` for settings that cannot work.
 
-    def __init__(self, settings: TargetSettings, table: RouteTable) -> None:
+    ``own_addresses`` (``host:port``) are those we listen on: whatever is allowed, nothing goes there.
+    """
+
+    def __init__(self, settings: TargetSettings, table: RouteTable, own_addresses: Iterable[str] = ()) -> None:
         self._settings = settings
         self._services = {service.name: service for service in table.services}
         self._by_signing: dict[str, str] = {}
@@ -111,6 +115,7 @@ class Targets:
         self._overrides = {name: parse_upstream(url, f"targets.upstreams.{name}") for name, url in settings.upstreams.items()}
         self._extra = dict(_extra(entry) for entry in settings.extra_hosts)
         self._own_names = frozenset(_own_name(entry) for entry in settings.own_hosts)
+        self._listeners = Listeners(own_addresses)
         self._places: dict[tuple[str | None, ...], _Place] = {}
 
     def _check(self) -> None:
@@ -142,6 +147,8 @@ class Targets:
         place = self._places.get(key)
         if place is None:
             place = self._find(scheme, authority, host or "", region, signing, operation.service)
+            if self._listeners.reached_by(place.upstream.host, place.upstream.port):
+                raise own_listener(place.upstream.host, place.upstream.port)
             if len(self._places) >= PLACES_KEPT:
                 self._places.clear()
             self._places[key] = place
@@ -270,6 +277,13 @@ class Targets:
         partition = next((p for pattern, p in self._partitions if pattern.fullmatch(region)), self._partitions[0][1])
         suffix = partition.dual_stack_suffix if service.dual_stack else partition.dns_suffix
         return f"{service.host_prefixes[0]}.{region}.{suffix}"
+
+
+def own_listener(host: str, port: int) -> TargetNotAllowed:
+    """A request that would come back to us, again and again until the sockets run out."""
+    return TargetNotAllowed(
+        f"{bracketed(host, port)} is this proxy itself: name the provider's address in the call, or in targets.upstreams"
+    )
 
 
 def _aws_hosts(table: RouteTable) -> tuple[re.Pattern[str], dict[str, Service]]:

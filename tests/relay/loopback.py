@@ -14,6 +14,7 @@ from typing import Any, TypeVar, cast
 
 import uvloop
 
+from streamgauge.addresses import Listeners
 from streamgauge.measure.observation import Observation
 from streamgauge.measure.timing import Points
 from streamgauge.records import Measurement, Operation
@@ -112,11 +113,11 @@ async def listening(tls: ssl.SSLContext | None = None) -> AsyncIterator[Listener
 
 
 @asynccontextmanager
-async def pool(**settings: Any) -> AsyncIterator[Pool]:
-    """A pool with these relay settings."""
+async def pool(own_addresses: tuple[str, ...] = (), **settings: Any) -> AsyncIterator[Pool]:
+    """A pool with these relay settings, of a proxy that listens on ``own_addresses``."""
     loop = asyncio.get_running_loop()
     watch = LoopWatch(loop)
-    made = Pool(loop, RelaySettings(**settings), watch)
+    made = Pool(loop, RelaySettings(**settings), watch, Listeners(own_addresses))
     try:
         yield made
     finally:

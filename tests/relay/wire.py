@@ -263,13 +263,15 @@ class Caller:
 class Relay:
     """A worker process as the supervisor starts it, in front of one upstream for every service."""
 
-    def __init__(self, directory: Path, upstream: str, *, drain_seconds: float = 5.0, **relay: Any) -> None:
+    def __init__(
+        self, directory: Path, upstream: str, *, drain_seconds: float = 5.0, extra_hosts: tuple[str, ...] = (), **relay: Any
+    ) -> None:
         self.directory = directory
         self.log = directory / "log"
         listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port: int = listener.getsockname()[1]
         services = ("bedrock-runtime", "sagemaker-runtime", "bedrock-mantle")
-        targets = TargetSettings(upstreams=dict.fromkeys(services, upstream), default_region="us-east-1")
+        targets = TargetSettings(upstreams=dict.fromkeys(services, upstream), default_region="us-east-1", extra_hosts=extra_hosts)
         settings = WorkerSettings(
             worker_id="w0",
             proxy_id="p",
@@ -279,6 +281,7 @@ class Relay:
             targets=targets,
             spool=SpoolSettings(),
             drain_seconds=drain_seconds,
+            own_addresses=(f"127.0.0.1:{self.port}",),
         )
         with self.log.open("wb") as log:
             command = [sys.executable, "-m", "streamgauge.relay.worker"]

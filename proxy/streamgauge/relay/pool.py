@@ -11,12 +11,15 @@ import contextlib
 import socket
 import ssl
 
+from streamgauge.addresses import Listeners
 from streamgauge.errors import UpstreamTimeout, UpstreamTlsFailed, UpstreamUnreachable
 from streamgauge.relay.loop_watch import LoopWatch
 from streamgauge.relay.names import Names
 from streamgauge.relay.settings import RelaySettings
 from streamgauge.relay.staggered import first_of
 from streamgauge.relay.upstream import UpstreamConnection
+from streamgauge.resolution import leads_to
+from streamgauge.targets import own_listener
 
 Key = tuple[str, str, int]
 """(scheme, host, port)."""
@@ -25,12 +28,15 @@ Key = tuple[str, str, int]
 class Pool:
     """All upstream connections of one worker. Call from its event loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, settings: RelaySettings, watch: LoopWatch) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, settings: RelaySettings, watch: LoopWatch, listeners: Listeners | None = None
+    ) -> None:
         self.watch = watch
         self._loop = loop
         self._settings = settings
         self._idle: dict[Key, list[UpstreamConnection]] = {}
         self.names = Names(loop, settings.dns_age)
+        self._listeners = listeners or Listeners()
         self._tls: ssl.SSLContext | None = None
         self._age_ns = int(settings.upstream_age * 1e9)
 
@@ -89,11 +95,14 @@ class Pool:
         self.names.close()
 
     async def connect(self, key: Key) -> UpstreamConnection:
-        """A new connection. Raises ``UpstreamUnreachable``, ``UpstreamTlsFailed`` or ``UpstreamTimeout``; texts name the host only."""
+        """A new connection. Texts of errors name the host only.
+
+        Raises ``UpstreamUnreachable``, ``UpstreamTlsFailed`` or ``UpstreamTimeout``; ``TargetNotAllowed`` where the name leads to ourselves.
+        """
         _, host, port = key
         try:
             async with asyncio.timeout(self._settings.connect_timeout):
-                addresses = await self.names.addresses(host, port)
+                addresses = await self.addresses(host, port)
                 return await first_of(addresses, lambda address: self._connect_to(key, address), lambda a: self.names.failed(host, port, a))
         except TimeoutError:
             self.names.doubt(host, port)
@@ -103,6 +112,19 @@ class Pool:
         except (OSError, UnicodeError) as error:
             self.names.doubt(host, port)
             raise _unreachable(key, error) from None
+
+    async def refuse_ourselves(self, host: str, port: int) -> None:
+        """For who connects by himself. Raises ``TargetNotAllowed`` where the name leads to us; looks it up only where the port is ours."""
+        if self._listeners.on(port):
+            with contextlib.suppress(OSError, UnicodeError):  # who connects will see it for himself
+                await self.addresses(host, port)
+
+    async def addresses(self, host: str, port: int) -> list[str]:
+        """Of a host, the most promising first. Raises as ``Names.addresses``, and ``TargetNotAllowed`` where one of them is ours."""
+        found = await self.names.addresses(host, port)
+        if leads_to(self._listeners, found, port):
+            raise own_listener(host, port)
+        return found
 
     async def _connect_to(self, key: Key, address: str) -> UpstreamConnection:
         scheme, host, port = key

@@ -118,6 +118,7 @@ class SlowPath:
         points = exchange.observation.points
         _exact_head.set(request_head(method.encode("latin-1"), target.origin_path, headers))
         # aiohttp learns only where to connect; path and headers are in the head.
+        await self._pool.refuse_ourselves(target.host, target.port)
         url = URL.build(scheme=target.scheme, host=target.host, port=target.port)
         tls: Any = self._pool.tls() if target.scheme == "https" else True
         try:

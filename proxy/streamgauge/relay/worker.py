@@ -17,6 +17,7 @@ from time import perf_counter_ns
 
 import uvloop
 
+from streamgauge.addresses import Listeners
 from streamgauge.child import read_settings, stop_on_signal
 from streamgauge.records import WorkerStatus
 from streamgauge.relay import identity
@@ -31,6 +32,7 @@ from streamgauge.relay.walk import RequestWalk
 from streamgauge.routing import Routes, shipped_table
 from streamgauge.spool import SpoolSettings, SpoolWriter
 from streamgauge.targets import Targets, TargetSettings
+from streamgauge.workload import WorkloadSettings
 
 BACKLOG = 4096
 """Connections that wait to be accepted: a fleet of clients reconnecting at once, and the kernel's usual upper limit."""
@@ -49,7 +51,9 @@ _log = logging.getLogger("streamgauge.relay")
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """All that one worker needs. ``fds`` are inherited listening sockets, ``drain_seconds`` how long open exchanges may take to end."""
+    """All that one worker needs. ``fds`` are inherited listening sockets, ``drain_seconds`` how long open exchanges may take to end,
+    ``own_addresses`` (``host:port``) all that this proxy listens on, its admin interface included: nothing is relayed there.
+    """
 
     worker_id: str
     proxy_id: str
@@ -58,7 +62,9 @@ class WorkerSettings:
     relay: RelaySettings = field(default_factory=RelaySettings)
     targets: TargetSettings = field(default_factory=TargetSettings)
     spool: SpoolSettings = field(default_factory=SpoolSettings)
+    workload: WorkloadSettings = field(default_factory=WorkloadSettings)
     drain_seconds: float = 30.0
+    own_addresses: tuple[str, ...] = ()
     log_level: str = "INFO"
 
 
@@ -74,19 +80,20 @@ class Worker:
         table = shipped_table()
         relay = settings.relay
         self._spool = SpoolWriter(Path(settings.spool_dir), settings.spool, settings.worker_id)
-        self._pool = Pool(self._loop, relay, self._watch)
+        self._pool = Pool(self._loop, relay, self._watch, Listeners(settings.own_addresses))
         self._slow = SlowPath(relay, self._pool, self._watch)
         self._signer = RequestSigner(relay.signing, early=relay.early_credentials)
         self._walk = RequestWalk(
             relay,
             Routes(table),
-            Targets(settings.targets, table),
+            Targets(settings.targets, table, settings.own_addresses),
             self._signer,
             self._pool,
             self._slow,
             self._spool,
             self._load,
             settings.proxy_id,
+            settings.workload,
         )
         self._server = DownstreamServer(self._walk, self._loop)
         self._told: tuple[bool, str | None] | None = None
