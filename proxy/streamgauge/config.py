@@ -22,6 +22,7 @@ from streamgauge.relay.settings import RelaySettings
 from streamgauge.routing import shipped_table
 from streamgauge.spool import SpoolSettings
 from streamgauge.targets import Targets, TargetSettings
+from streamgauge.workload import WorkloadSettings
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -49,6 +50,7 @@ class Config:
     targets: TargetSettings = field(default_factory=TargetSettings)
     relay: RelaySettings = field(default_factory=RelaySettings)
     spool: SpoolSettings = field(default_factory=SpoolSettings)
+    workload: WorkloadSettings = field(default_factory=WorkloadSettings)
 
 
 def load(path: Path | None, overrides: dict[str, Any]) -> Config:

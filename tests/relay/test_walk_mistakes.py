@@ -24,6 +24,7 @@ from streamgauge.relay.walk import RequestWalk
 from streamgauge.routing import Routes, shipped_table
 from streamgauge.spool import SpoolSettings, SpoolWriter
 from streamgauge.targets import Target, Targets, TargetSettings
+from streamgauge.workload import WorkloadSettings
 from tests.relay.loopback import Listener, listening, on_uvloop, pool, until, within
 from tests.relay.messages import TARGETS, Request
 from tests.spool.made import read_all, spools
@@ -73,7 +74,7 @@ async def served(
     targets = Targets(TargetSettings(upstreams={"bedrock-runtime": f"http://127.0.0.1:{upstream.port}"}, default_region="us-east-1"), table)
     spool = SpoolWriter(directory, SpoolSettings(), "w0")
     slow = SlowPath(settings, connections, connections.watch)
-    walk = RequestWalk(settings, Routes(table), targets, signer, connections, slow, spool, load, "p")
+    walk = RequestWalk(settings, Routes(table), targets, signer, connections, slow, spool, load, "p", WorkloadSettings())
     server = await loop.create_server(DownstreamServer(walk, loop), "127.0.0.1", 0)
     try:
         yield server.sockets[0].getsockname()[1], walk

@@ -33,6 +33,7 @@ from streamgauge.relay.request_signer import RequestSigner
 from streamgauge.relay.settings import RelaySettings
 from streamgauge.relay.staggered import discard
 from streamgauge.targets import Target
+from streamgauge.workload import Workloads, WorkloadSettings
 
 if TYPE_CHECKING:
     from streamgauge.relay.downstream import Downstream
@@ -61,6 +62,7 @@ class RequestWalk:
         spool: SpoolWriter,
         load: Load,
         proxy_id: str,
+        workload: WorkloadSettings,
     ) -> None:
         self.settings = settings
         self._routes = routes
@@ -71,6 +73,7 @@ class RequestWalk:
         self._journal = Journal(spool, proxy_id, settings.site, asyncio.get_running_loop())
         self._load = load
         self._bodies = RequestBodies(settings)
+        self._workloads = Workloads(workload)
         self._proxy_id = proxy_id
         self._loop = asyncio.get_running_loop()
         self.draining = False
@@ -238,6 +241,7 @@ class RequestWalk:
         m.latency_mode = facts.latency_mode
         m.request_bytes = len(content)
         m.streaming = exchange.observation.streaming = facts.streaming
+        m.workload_class, m.workload_source = self._workloads.classify(m)
 
     def _send(
         self,
