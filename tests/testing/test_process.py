@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import os
+import select
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -42,3 +46,15 @@ def test_a_process_that_does_not_come_up_is_an_error_and_leaves_nothing_behind(t
 def test_without_a_log_there_are_no_sends_to_ask_for() -> None:
     with pytest.raises(ValueError, match="started without log=PATH"):
         UpstreamProcess().sends()
+
+
+def test_it_ends_with_a_parent_that_was_killed() -> None:
+    code = "import time; from streamgauge.testing.process import UpstreamProcess as U; u = U().__enter__(); print(u.pid, flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        upstream = os.pidfd_open(int(parent.stdout.readline()))
+        parent.kill()
+    try:
+        assert select.select([upstream], [], [], 10)[0], "the upstream outlived its parent"
+    finally:
+        os.close(upstream)

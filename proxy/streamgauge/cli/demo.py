@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -41,6 +42,10 @@ ROWS, NEWEST = 12, 100
 SLOW = "ttft=0.5s"
 """The report's objective here: some of the scripted answers miss it, so that it can show who spent the time."""
 
+_SETUP = ("AWS_", "BOTO_")
+_WAYS = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "requests_ca_bundle", "curl_ca_bundle", "ssl_cert_file", "ssl_cert_dir")
+"""What sets up an AWS client or its way into the network, by the beginning of its name and by its whole name in any case."""
+
 _COLOURS = {"completed": "green", "throttled": "yellow"}
 
 
@@ -60,13 +65,10 @@ def demo(
     from streamgauge.cli.serve import log_to_stderr
     from streamgauge.config import load
 
-    # Nobody's credentials, so that the proxy has a role to sign with and boto3 never asks a cloud's metadata service.
-    os.environ.update(AWS_ACCESS_KEY_ID="AKIDEXAMPLE", AWS_SECRET_ACCESS_KEY="example", AWS_EC2_METADATA_DISABLED="true")  # noqa: S106 - an example
-    for name in ("AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_PROFILE"):
-        os.environ.pop(name, None)
+    _forget_the_users_setup()
     where = ledger or str(Path(tempfile.mkdtemp(prefix="streamgauge-demo-")) / "ledger.db")
     log_to_stderr("CRITICAL")
-    with _upstream(model=model) as url:
+    with _ended_in_order(), _upstream(model=model) as url:
         settings = load(
             None,
             {
@@ -76,6 +78,7 @@ def demo(
                 "targets.upstreams": {"bedrock-runtime": url},
                 "targets.default_region": "us-east-1",
                 "relay.early_credentials": True,
+                "drain_seconds": SETTLE_SECONDS,
                 "log_level": "CRITICAL",
             },
         )
@@ -86,6 +89,38 @@ def demo(
         finally:
             proxy.stop()
     _report(proxy.ledger)
+
+
+def _forget_the_users_setup() -> None:
+    """For this process and those it starts. A profile that is gone or a proxy of the company must not decide whether a demo works."""
+    for name in [name for name in os.environ if name.startswith(_SETUP) or name.lower() in _WAYS]:
+        del os.environ[name]
+    # Nobody's credentials, so that the proxy has a role to sign with and boto3 never asks a cloud's metadata service.
+    os.environ.update(
+        AWS_ACCESS_KEY_ID="AKIDEXAMPLE",
+        AWS_SECRET_ACCESS_KEY="example",  # noqa: S106 - an example
+        AWS_EC2_METADATA_DISABLED="true",
+        AWS_CONFIG_FILE=os.devnull,
+        AWS_SHARED_CREDENTIALS_FILE=os.devnull,
+    )
+
+
+@contextlib.contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """SIGTERM and a closed terminal stop what was started here, as an error would, and end the process with 128 + n."""
+
+    def leave(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:  # nohup
+            signal.signal(number, leave)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager
@@ -149,7 +184,15 @@ def _watch(proxy: Supervisor, settings: TrafficSettings, introduction: Sequence[
     from streamgauge.testing import traffic
 
     stop = threading.Event()
-    thread = threading.Thread(target=traffic.run, args=(f"http://{proxy.addresses[0]}", settings, None, stop), daemon=True)
+    failed: list[Exception] = []
+
+    def calls() -> None:
+        try:
+            traffic.run(f"http://{proxy.addresses[0]}", settings, stop=stop)
+        except Exception as error:  # told by who waits for the thread
+            failed.append(error)
+
+    thread = threading.Thread(target=calls, name="traffic", daemon=True)
     look = _look(proxy, LiveView())
     with _screen(introduction) as show:
         thread.start()
@@ -160,6 +203,10 @@ def _watch(proxy: Supervisor, settings: TrafficSettings, introduction: Sequence[
         except KeyboardInterrupt:  # enough seen: what is open ends, and the report comes
             stop.set()
             thread.join(SETTLE_SECONDS)
+        finally:
+            stop.set()
+        if failed:
+            raise CouldNotRun(f"the demo's calls could not be made ({type(failed[0]).__name__})") from failed[0]
         until = time.monotonic() + SETTLE_SECONDS
         view, fresh = look()
         while not view.settled and time.monotonic() < until:

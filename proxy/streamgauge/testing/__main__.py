@@ -1,6 +1,6 @@
 """``python -m streamgauge.testing``: a scripted upstream as a process of its own.
 
-Prints one JSON line with its URL when it listens, and runs until SIGTERM or SIGINT.
+Prints one JSON line with its URL when it listens, and runs until SIGTERM or SIGINT; with ``--leash`` until its parent ends, too.
 
     python -m streamgauge.testing --port 9000 --profile plain --log sends.jsonl
 """
@@ -34,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    if options.leash:
+        threading.Thread(target=_wait_for_the_parent, args=(stop,), name="leash", daemon=True).start()
     try:
         with (
             _journal(options.log) as write,
@@ -51,12 +53,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _wait_for_the_parent(stop: threading.Event) -> None:
+    """Whoever started this process holds the other end of its standard input for as long as he lives."""
+    # The descriptor itself: a thread inside sys.stdin's lock would make the interpreter complain at its end.
+    while os.read(0, 4096):
+        pass
+    stop.set()
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m streamgauge.testing", description="A scripted Bedrock/SageMaker upstream.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0 (the default) takes a free one")
     parser.add_argument("--profile", choices=("plain", "demo", "model"), default="plain", help="model: a real language model answers")
     parser.add_argument("--log", type=Path, help="file to append the send log to, one JSON object per response")
+    parser.add_argument("--leash", action="store_true", help="end as well when standard input does: with the process that holds it")
     parser.add_argument("--seed", type=int, default=1, help="of the demo profile's jitter")
     parser.add_argument("--slow-model", help="demo: the model that degrades")
     parser.add_argument("--slow-from", type=int, default=0, help="demo: the number of the request from which it does")

@@ -17,7 +17,7 @@ START_SECONDS = 20.0
 
 
 class UpstreamProcess:
-    """``python -m streamgauge.testing`` with these arguments; a context manager.
+    """``python -m streamgauge.testing`` with these arguments; a context manager. It ends with its parent, however that ends.
 
     ``log`` is where the process writes its send log; without it ``sends()`` is not available.
     """
@@ -25,7 +25,7 @@ class UpstreamProcess:
     def __init__(self, *arguments: str, log: Path | None = None) -> None:
         self.url = ""
         self._log = log
-        self._command = [sys.executable, "-m", "streamgauge.testing", *arguments, *(("--log", str(log)) if log else ())]
+        self._command = [sys.executable, "-m", "streamgauge.testing", "--leash", *arguments, *(("--log", str(log)) if log else ())]
         self._process: subprocess.Popen[str]
 
     @property
@@ -47,7 +47,8 @@ class UpstreamProcess:
 
     def __enter__(self) -> Self:
         """Start it and wait for its address. Raises ``RuntimeError`` when it does not come up."""
-        self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True)
+        # A session of its own: Ctrl-C at the terminal is for the parent, which may want open answers to end first.
+        self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
         assert self._process.stdout is not None
         ready, _, _ = select.select([self._process.stdout], [], [], START_SECONDS)
         line = self._process.stdout.readline() if ready else ""
@@ -68,8 +69,9 @@ class UpstreamProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
 
 
 def as_send_log(line: str) -> SendLog:
