@@ -18,6 +18,9 @@ PIPE_CLOSED = 141
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 fine, 1 finding, 2 usage or config, 3 not enough data, 4 could not run."""
+    from streamgauge.cli.output import never_fail_on_encoding
+
+    never_fail_on_encoding()
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 

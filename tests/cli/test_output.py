@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import itertools
+import json
+import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from streamgauge.cli.output import patient, watched, write
 from tests.docs.terminals import on_a_terminal
@@ -76,3 +79,37 @@ def test_a_screen_that_knows_no_blocks_gets_plain_signs(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert b"|###" in done.stdout
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["exchanges"],
+        ["exchanges", "show", "ID"],
+        ["report", "latency", "--plot"],
+        ["report", "latency", "--format", "md", "--plot"],
+        ["report", "errors"],
+        ["exchanges", "--where", "team=\u6771"],
+        ["report", "latency", "--help"],
+        ["demo", "--seconds", "1"],
+    ],
+    ids=" ".join,
+)
+def test_an_output_that_cannot_show_a_character_shows_another(encoding: str, command: list[str], tmp_path: Path) -> None:
+    rows = [replace(m, model=f"{m.model}-\u6771") for m in day(200)]
+    write_ledger(tmp_path / "ledger.db", rows)
+    command = [rows[7].exchange_id if word == "ID" else word for word in command]
+    environ = {**os.environ, "PYTHONIOENCODING": encoding, "STREAMGAUGE_LEDGER": str(tmp_path / "ledger.db")}
+    done = subprocess.run([sys.executable, "-m", "streamgauge", *command], capture_output=True, timeout=60, check=False, env=environ)
+    assert done.returncode in (0, 3), done.stderr
+    assert b"internal error" not in done.stderr
+    assert (done.stdout + done.stderr).decode("utf-8" if "md" in command else encoding)
+    assert "\u2588" not in done.stdout.decode("utf-8", "replace")
+
+
+def test_what_programs_read_is_utf_8_whatever_the_terminal_can_show(tmp_path: Path) -> None:
+    write_ledger(tmp_path / "ledger.db", [replace(m, model="\u6771") for m in day(3)])
+    command = [sys.executable, "-m", "streamgauge", "exchanges", "--format", "jsonl", "--ledger", str(tmp_path / "ledger.db")]
+    done = subprocess.run(command, capture_output=True, timeout=60, check=True, env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert {json.loads(line)["model"] for line in done.stdout.decode().splitlines()} == {"\u6771"}

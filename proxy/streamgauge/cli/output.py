@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
+import io
 import os
 import sys
 import threading
@@ -10,13 +12,30 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from streamgauge.reports.bars import Ink, ink
+from streamgauge.reports.bars import UNICODE, Ink, ink
 from streamgauge.reports.table import Line
 
 PATIENCE = 2.0
 """Seconds after which somebody who waits wants to know that something happens."""
 
 _STYLES = {"title": "bold", "heading": "bold cyan", "rule": "dim", "key": "bold", "row": "", "note": "dim", "blank": ""}
+
+_PLAIN = {"µ": "u", "…": ".", "─": "-", "│": "|", "█": "#"}
+"""What stands for a character that an output cannot show, in the same width; a question mark for all others."""
+
+
+def _plainly(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(_PLAIN.get(character, "?") for character in error.object[error.start : error.end]), error.end
+
+
+def never_fail_on_encoding() -> None:
+    """An output that cannot show a character (``LC_ALL=C``, a model's odd name) shows another; it is no reason to show nothing."""
+    codecs.register_error("streamgauge.plainly", _plainly)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # None without a terminal, something else under a test
+            stream.reconfigure(errors="streamgauge.plainly")
 
 
 class PipeClosed(Exception):
@@ -57,7 +76,9 @@ class Screen:
 
 
 def write(texts: Iterable[str]) -> None:
-    """Lines as they are."""
+    """Lines for programs, as they are: always in UTF-8, which JSON prescribes and whatever reads a file expects."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and ink(sys.stdout.encoding) is not UNICODE:
+        sys.stdout.reconfigure(encoding="utf-8")
     with _pipe():
         for text in texts:
             print(text)
