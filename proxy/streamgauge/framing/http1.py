@@ -30,10 +30,11 @@ MAX_INTERIMS = 8
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t \x21-\x7e\x80-\xff]*))?")
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _HEADER_LINE = re.compile(rb"(" + _TOKEN + rb"):([\t \x21-\x7e\x80-\xff]*+)")
-_QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*+"'
-_EXTENSIONS = rb"(?:;" + _TOKEN + rb"(?:=(?:" + _TOKEN + rb"|" + _QUOTED + rb"))?+)*+"
+_QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*"'
+_EXTENSIONS = rb"(?:;" + _TOKEN + rb"(?:=(?:" + _TOKEN + rb"|" + _QUOTED + rb"))?)*"
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[\t ]*+" + _EXTENSIONS)
-# Possessive throughout: nothing here can match in two ways, so a hostile line costs no more than its length.
+# Nothing here can match in two ways, so a hostile line costs no more than its length. Groups are not possessive, only classes are:
+# before CPython 3.11.5 (Debian 12 has 3.11.2) a possessive group that fails inside keeps what it had read (CPython issue 106052).
 _LENGTH = re.compile(r"[0-9]{1,18}")
 
 _LINES: dict[bytes, tuple[bytes, bytes, str, str]] = {}
