@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from contextlib import closing
@@ -115,6 +116,35 @@ def test_a_ledger_that_cannot_be_is_named(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (4, "")
     assert str(tmp_path / "file") in done.stderr
     assert "internal error" not in done.stderr
+
+
+def test_a_ledger_or_a_spool_that_another_proxy_uses_is_named_with_its_user_and_nothing_listens(tmp_path: Path) -> None:
+    with Serving(tmp_path, "http://127.0.0.1:1") as serving:
+        until((tmp_path / "ledger.db").exists, "a ledger")
+        recorder = serving.pid("recorder")
+        held = f"process {recorder}, started by process {serving.process.pid}"
+        until(lambda: held in Path(f"{serving.ledger}.lock").read_text(), "the recorder's lock")
+        spool = tmp_path / "other.yaml"
+        spool.write_text(f"spool_dir: {serving.ledger}.spool\n")
+        places = {
+            f"ledger {serving.ledger} is being written by another": ["--ledger", str(serving.ledger)],
+            f"spool {serving.ledger}.spool is read by another": ["--ledger", str(tmp_path / "other.db"), "--config", str(spool)],
+        }
+        for reason, place in places.items():
+            done = serve("--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", *place)
+            assert (done.returncode, done.stdout) == (4, "")
+            assert held in done.stderr
+            assert reason in done.stderr
+        assert serving.stop() == 0
+
+
+def test_a_ledger_of_a_newer_version_is_refused_before_anything_listens(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as connection:
+        connection.execute("PRAGMA user_version=99")
+    done = serve("--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--ledger", str(tmp_path / "ledger.db"))
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "ledger.db was written by a newer streamgauge (schema 99" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_pairs_of_service_and_url_become_a_table() -> None:

@@ -12,7 +12,8 @@ import msgspec
 import sqlalchemy as sa
 
 from streamgauge.records import Measurement, Outcome, Side
-from streamgauge.sinks.ledger_table import SCHEMA_VERSION, exchanges, metadata
+from streamgauge.sinks.ledger_access import SCHEMA_VERSION
+from streamgauge.sinks.ledger_table import exchanges, metadata
 
 BEGIN = datetime(2026, 11, 24, 5, 0, tzinfo=UTC)
 

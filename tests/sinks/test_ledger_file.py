@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from streamgauge.errors import CouldNotRun
+from streamgauge.sinks.ledger_access import SCHEMA_VERSION
 from streamgauge.sinks.ledger_file import LedgerFile
-from streamgauge.sinks.ledger_table import SCHEMA_VERSION, exchanges
+from streamgauge.sinks.ledger_table import exchanges
 
 
 def columns(path: Path) -> list[str]:

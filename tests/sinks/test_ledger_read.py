@@ -9,8 +9,9 @@ import pytest
 import sqlalchemy as sa
 
 from streamgauge.errors import UsageError
+from streamgauge.sinks.ledger_access import SCHEMA_VERSION
 from streamgauge.sinks.ledger_read import default_ledger_path, open_for_reading
-from streamgauge.sinks.ledger_table import SCHEMA_VERSION, exchanges, metadata
+from streamgauge.sinks.ledger_table import exchanges, metadata
 
 
 def made(path: Path) -> Path:

@@ -6,7 +6,6 @@ A kill at any point repeats from the last commit, and what is repeated is not in
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import threading
@@ -23,7 +22,7 @@ from streamgauge.recorder.accounting import Accounting
 from streamgauge.recorder.live import Live, open_exchange, spread, why_not_ready
 from streamgauge.recorder.tail import Position, Tail
 from streamgauge.sinks.ledger import Ledger, LedgerLost, LedgerSettings, LedgerUnavailable
-from streamgauge.spool import prepare_directory
+from streamgauge.spool import claim_directory, prepare_directory
 
 _log = logging.getLogger("streamgauge.recorder")
 
@@ -60,7 +59,7 @@ class Recording:
     def __init__(self, spool_dir: str, ledger: LedgerSettings, keep: int = 1000) -> None:
         """Take the locks of ledger and spool. Raises ``CouldNotRun`` naming what another process has or what cannot be written."""
         self._settings = ledger
-        self._spool_lock = _lock_spool(prepare_directory(spool_dir))
+        self._spool_lock = claim_directory(prepare_directory(spool_dir))
         self._ledger = Ledger(ledger)
         self._tail = Tail(Path(spool_dir))
         self._accounts = Accounting()
@@ -278,13 +277,3 @@ def _status(live: Live, name: str) -> dict[str, Any]:
     if status is None:
         return {"worker_id": None, "at": None, "ready": False, "reason": "has not reported yet", "in_flight": None, "loop_lag": None}
     return {field: getattr(status, field) for field in status.__struct_fields__}
-
-
-def _lock_spool(directory: Path) -> int:
-    lock = os.open(directory / "recorder.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(lock)
-        raise CouldNotRun(f"the spool {directory} is read by another streamgauge: stop that one, or name another directory") from error
-    return lock

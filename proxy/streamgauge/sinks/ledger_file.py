@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import sqlite3
@@ -10,9 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import streamgauge
-from streamgauge.errors import CouldNotRun
 from streamgauge.sinks import ledger_statements as sql
-from streamgauge.sinks.ledger_table import SCHEMA_VERSION, exchanges
+from streamgauge.sinks.ledger_access import SCHEMA_VERSION, lock_ledger, refuse_newer
+from streamgauge.sinks.ledger_table import exchanges
 
 _log = logging.getLogger("streamgauge.ledger")
 
@@ -34,7 +33,7 @@ class LedgerFile:
         self._busy_seconds = busy_seconds
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
-        self._lock = _lock(path)
+        self._lock = lock_ledger(path)
 
     def connection(self) -> sqlite3.Connection:
         """The open connection, made if there is none.
@@ -97,11 +96,7 @@ class LedgerFile:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version > SCHEMA_VERSION:
-        raise CouldNotRun(
-            f"the ledger {path} was written by a newer streamgauge (schema {version}, this one writes {SCHEMA_VERSION}): upgrade"
-        )
+    version = refuse_newer(connection, path)
     for pragma in _PRAGMAS:
         connection.execute(pragma)
     known = {row[1] for row in connection.execute(f"PRAGMA table_info({exchanges.name})")}
@@ -116,38 +111,6 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         facts["created_at"] = datetime.now(UTC).isoformat(timespec="seconds")
         connection.executemany(sql.PUT_META, list(facts.items()))
     connection.execute("COMMIT")
-
-
-def _lock(path: Path) -> int:
-    name = Path(f"{path}.lock")
-    try:
-        _make_directories(path.absolute().parent)
-        lock = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        # Seen now rather than at the first commit: a directory or a file of somebody else's is a mistake in the settings.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    except (PermissionError, FileExistsError, NotADirectoryError, IsADirectoryError) as error:
-        raise CouldNotRun(
-            f"the ledger {path} cannot be written ({error.strerror}): name a file this user may write with --ledger"
-        ) from error
-    except OSError as error:
-        raise CouldNotRun(f"the ledger {path} cannot be opened ({error.strerror})") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip()
-        os.close(lock)
-        raise CouldNotRun(
-            f"the ledger {path} is being written by another streamgauge (process {holder or 'unknown'}): stop that one, or name another with --ledger"
-        ) from error
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-    return lock
-
-
-def _make_directories(directory: Path) -> None:
-    for part in [*reversed(directory.parents), directory]:
-        if not part.exists():
-            part.mkdir(mode=0o700, exist_ok=True)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

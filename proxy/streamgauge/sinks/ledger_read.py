@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from streamgauge.errors import UsageError
+from streamgauge.sinks.ledger_access import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -61,8 +62,6 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 def _check(engine: sa.Engine, path: Path) -> None:
     import sqlalchemy as sa
-
-    from streamgauge.sinks.ledger_table import SCHEMA_VERSION
 
     try:
         with engine.connect() as connection:

@@ -15,10 +15,6 @@ from streamgauge.records import Measurement
 
 metadata = sa.MetaData()
 
-SCHEMA_VERSION = 1
-"""Kept in ``PRAGMA user_version`` and in ``meta``. A new column of ``exchanges`` needs no new version, the writer adds it on opening;
-a change of meaning does."""
-
 
 def _column(field: msgspec.structs.FieldInfo) -> sa.Column[typing.Any]:
     if field.name == "exchange_id":

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from streamgauge import lock_file
 from streamgauge.errors import CouldNotRun
 
 REASONS = ("spool_full", "writer_behind", "disk_full", "encode_failed", "measuring_failed", "other")
@@ -17,6 +18,7 @@ REASONS = ("spool_full", "writer_behind", "disk_full", "encode_failed", "measuri
 """
 
 LOCK_NAME = "lock"
+RECORDER_LOCK_NAME = "recorder.lock"
 COUNTERS_NAME = "counters"
 SEGMENT_SUFFIX = ".seg"
 BEING_MADE = ".new-"
@@ -80,3 +82,15 @@ def prepare_directory(directory: str | Path) -> Path:
     if not os.access(directory, os.W_OK | os.X_OK):
         raise CouldNotRun(f"the spool directory {directory} cannot be written: give this user write permission, or name another directory")
     return directory
+
+
+def claim_directory(directory: Path) -> int:
+    """Become the one recorder that reads the spool in ``directory``, until the descriptor is closed. Raises ``CouldNotRun`` naming who is it."""
+    try:
+        return lock_file.take(directory / RECORDER_LOCK_NAME)
+    except lock_file.Held as holder:
+        raise CouldNotRun(
+            f"the spool {directory} is read by another streamgauge ({holder}): stop that one, or name another directory as spool_dir"
+        ) from holder
+    except OSError as error:
+        raise CouldNotRun(f"the spool {directory} cannot be locked ({error.strerror}): name another directory as spool_dir") from error
