@@ -8,12 +8,7 @@ of this module fail loudly where one of them changes.
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
-import socket
-import struct
-import sys
-import termios
 from collections.abc import Awaitable
 from contextlib import suppress
 from time import perf_counter_ns
@@ -24,6 +19,8 @@ from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
+from streamgauge.relay.departures import Departures
+from streamgauge.relay.raw_connection import RawConnection
 from streamgauge.relay.refusal import BadBody
 from streamgauge.relay.request_body import Chunks
 from streamgauge.relay.settings import RelaySettings
@@ -49,9 +46,6 @@ HTTP2_START = b"PRI * HTTP/2.0\r\n"
 LINGER_SECONDS = 2.0
 """How long an application may go on sending a request that we have refused, before it reads our reply."""
 
-RESET_AT_CLOSE = struct.pack("ii", 1, 0)
-"""SO_LINGER, on, for no time: the kernel resets instead of ending."""
-
 _log = logging.getLogger("streamgauge.relay")
 _quiet = logging.getLogger("streamgauge.relay.aiohttp")
 _quiet.disabled = True
@@ -70,7 +64,7 @@ class Relay(Protocol):
         """A request that cannot be parsed, or that begins to speak HTTP/2: reply and record a rejected exchange."""
 
 
-class Downstream(RequestHandler):  # type: ignore[type-arg,unused-ignore]
+class Downstream(RawConnection):
     """One connection of an application."""
 
     __slots__ = (
@@ -83,17 +77,19 @@ class Downstream(RequestHandler):  # type: ignore[type-arg,unused-ignore]
         "_head_timer",
         "_lost",
         "_relay",
+        "_too_large",
         "_unread",
         "exchange",
         "serving",
     )
 
-    def __init__(self, manager: web.Server, relay: Relay, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, manager: web.Server, relay: Relay, loop: asyncio.AbstractEventLoop, departures: Departures) -> None:
         super().__init__(
+            departures,
             manager,
             loop=loop,
             keepalive_timeout=relay.settings.keepalive,
-            access_log=None,  # type: ignore[arg-type]
+            access_log=None,
             logger=_quiet,
             max_line_size=MAX_LINE,
             max_field_size=MAX_FIELD,
@@ -102,6 +98,7 @@ class Downstream(RequestHandler):  # type: ignore[type-arg,unused-ignore]
             lingering_time=0,
         )
         self._relay = relay
+        self._too_large = False
         self._head_at = 0
         self._body: StreamReader | None = None
         self._unread = False
@@ -127,7 +124,11 @@ class Downstream(RequestHandler):  # type: ignore[type-arg,unused-ignore]
             if data.startswith(HTTP2_START):
                 self._refuse_http2()
                 return
+        elif self._too_large:
+            return
         queued = len(self._messages)
+        body = self._arriving
+        within_a_body = body is not None and not body.is_eof()
         super().data_received(data)
         if self._chunks is not None and not self._chunks.whole:
             self._chunks.follow(data)
@@ -135,21 +136,30 @@ class Downstream(RequestHandler):  # type: ignore[type-arg,unused-ignore]
             self._look_for_chunks(data, *self._messages[queued])
             self._arriving = self._messages[-1][1]
             self._head_is_whole()
-        elif self._arriving is None or self._arriving.is_eof():
-            self._part_of_a_head(data)
+        elif body is None or body.is_eof():
+            self._part_of_a_head(data, within_a_body)
         if self.serving:
             self._tell_of_a_bad_body()
 
-    def _part_of_a_head(self, data: bytes) -> None:
-        """A head that does not come at once: bounded in size and time, for nobody knows yet who sends it."""
+    def _part_of_a_head(self, data: bytes, behind_a_body: bool) -> None:
+        """A head that does not come at once: bounded in size and time, for nobody knows yet who sends it.
+
+        Behind another request it is bounded in size alone, until that one is over; what comes in one read with a body's end is not counted.
+        """
         self._before = (self._before + data[-3:])[-3:]  # its end may be torn
-        if self.serving:  # aiohttp may keep what comes, heads and bodies, until the request before is over
-            return
-        self._head_bytes += len(data)
-        if self._head_timer is None and data:
-            self._head_timer = self._loop.call_later(self._relay.settings.body_timeout, self._refuse_head)
+        if not behind_a_body:
+            self._head_bytes += len(data)
+        if not self.serving:
+            self._limit_head_time()
         if self._head_bytes > MAX_HEAD:
-            self._refuse_head()
+            if self.serving:
+                self._too_large = True  # what is under way comes first
+            else:
+                self._refuse_head()
+
+    def _limit_head_time(self) -> None:
+        if self._head_timer is None and self._head_bytes:
+            self._head_timer = self._loop.call_later(self._relay.settings.body_timeout, self._refuse_head)
 
     def _head_is_whole(self) -> None:
         self._head_bytes = 0
@@ -227,19 +237,7 @@ class Downstream(RequestHandler):  # type: ignore[type-arg,unused-ignore]
 
     def is_asked(self) -> bool:
         """Something is being asked, or has come and was not read yet: closing the connection now would reset it."""
-        if self.serving or self._messages or self._head_bytes:
-            return True
-        raw = self.transport.get_extra_info("socket") if self.transport is not None else None
-        return raw is not None and int.from_bytes(fcntl.ioctl(raw.fileno(), termios.FIONREAD, bytes(4)), sys.byteorder) > 0
-
-    def reset(self) -> None:
-        """Break the connection in a way that cannot pass for its orderly end."""
-        transport = self.transport
-        if transport is not None:
-            raw = transport.get_extra_info("socket")
-            if raw is not None:
-                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_AT_CLOSE)
-            transport.abort()
+        return bool(self.serving or self._messages or self._head_bytes) or self.has_unread()
 
     async def drained(self, timeout: float) -> None:
         """Wait until the kernel has taken every byte, or the connection is gone. Raises ``TimeoutError``."""
@@ -295,6 +293,12 @@ class Downstream(RequestHandler):  # type: ignore[type-arg,unused-ignore]
             self.serving = False
             if self._ending():
                 return False
+            if self._head_bytes:  # begun behind the request that is over: its turn is now
+                self._head_at = perf_counter_ns()
+                if self._too_large:
+                    self._refuse_head()
+                    return False
+                self._limit_head_time()
             self._waiter = self._loop.create_future()
             try:
                 await self._waiter
@@ -344,10 +348,16 @@ class DownstreamServer(web.Server):
     def __init__(self, relay: Relay, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(_unused, loop=loop)
         self._relay = relay
+        self._departures = Departures(loop)
 
     def __call__(self) -> RequestHandler:  # type: ignore[type-arg,unused-ignore]
         """The protocol factory."""
-        return Downstream(self, self._relay, self._loop)
+        return Downstream(self, self._relay, self._loop, self._departures)
+
+    async def shutdown(self, timeout: float | None = None) -> None:
+        """As the base class does; nobody's leaving matters any more."""
+        await super().shutdown(timeout)
+        self._departures.close()
 
 
 async def _unused(request: web.BaseRequest) -> web.StreamResponse:  # pragma: no cover - aiohttp wants a handler; ours is ``walk``
