@@ -122,7 +122,7 @@ def test_a_ledger_or_a_spool_that_another_proxy_uses_is_named_with_its_user_and_
     with Serving(tmp_path, "http://127.0.0.1:1") as serving:
         until((tmp_path / "ledger.db").exists, "a ledger")
         recorder = serving.pid("recorder")
-        held = f"process {recorder}, started by process {serving.process.pid}"
+        held = f"{recorder}, started by process {serving.process.pid}"
         until(lambda: held in Path(f"{serving.ledger}.lock").read_text(), "the recorder's lock")
         spool = tmp_path / "other.yaml"
         spool.write_text(f"spool_dir: {serving.ledger}.spool\n")
@@ -133,7 +133,7 @@ def test_a_ledger_or_a_spool_that_another_proxy_uses_is_named_with_its_user_and_
         for reason, place in places.items():
             done = serve("--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", *place)
             assert (done.returncode, done.stdout) == (4, "")
-            assert held in done.stderr
+            assert f"(process {held})" in done.stderr
             assert reason in done.stderr
         assert serving.stop() == 0
 
