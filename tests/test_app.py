@@ -172,7 +172,8 @@ def test_an_address_that_is_taken_is_named(tmp_path: Path, key: str, shared: boo
 def test_traffic_and_admin_do_not_share_a_port(tmp_path: Path) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as free:
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    fails(supervisor(tmp_path, listen=(address,), admin=address), CouldNotRun, f"cannot listen on {address}")
+    with pytest.raises(UsageError, match=f"admin: '{address}' - is also in listen"):
+        supervisor(tmp_path, listen=(address,), admin=address)
 
 
 def test_an_address_that_is_not_this_machines_is_named(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from streamgauge.config import Config, load
+from streamgauge.config import Config, load, read
 from streamgauge.errors import UsageError
 from streamgauge.relay.settings import RelaySettings
 
@@ -23,6 +23,66 @@ def test_options_override_the_file_and_tables_are_merged(tmp_path: Path) -> None
     config = load(file, {"workers": 3, "targets.upstreams": {"sagemaker-runtime": "http://b:2"}})
     assert config.workers == 3
     assert config.targets.upstreams == {"bedrock-runtime": "http://a:1", "sagemaker-runtime": "http://b:2"}
+
+
+@pytest.mark.parametrize("text", ["listen: 127.0.0.1:8787", "listen: [127.0.0.1:8787]", "listen:\n- 127.0.0.1:8787\n", "# listen:"])
+def test_one_address_needs_no_list(text: str, tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text(text)
+    assert load(tmp_path / "s.yaml", {}).listen == ("127.0.0.1:8787",)
+
+
+def test_a_table_whose_keys_are_all_commented_out_is_its_defaults(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text("relay:\n  # signing: auto\ntargets:\n  upstreams:\n  regions:\n")
+    assert load(tmp_path / "s.yaml", {}) == Config()
+
+
+def test_a_wrong_type_hides_no_other_mistake(tmp_path: Path) -> None:
+    found = mistakes(
+        "workers: many\nadmin: nowhere\nrelay: {keepalive: -1, read_timeout: soon}\ntargets: {regions: [x, y], own_hosts: ['a b']}\n",
+        tmp_path,
+    )
+    assert [line.partition(":")[0] for line in found] == [
+        "workers",
+        "admin",
+        "relay.read_timeout",
+        "relay.keepalive",
+        "targets.regions",
+        "targets.regions",
+        "targets.own_hosts",
+    ]
+
+
+def test_a_mistake_says_where_its_value_came_from(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text("# first\nadmin: x\nrelay:\n  keepalive: -1\n")
+    with pytest.raises(UsageError) as caught:
+        load(tmp_path / "s.yaml", {"log_level": "LOUD"}, {"STREAMGAUGE_WORKERS": "0"})
+    lines = [line.strip() for line in str(caught.value).splitlines()[1:]]
+    assert [line.rpartition("(")[2] for line in lines] == ["line 2)", "line 4)", "an option)", "$STREAMGAUGE_WORKERS)"]
+
+
+def test_what_is_given_later_wins_and_its_origin_is_known(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text(
+        "workers: 2\ndrain_seconds: 1\nrelay: {keepalive: 1}\ntargets: {upstreams: {bedrock-runtime: 'http://a'}}\n"
+    )
+    environ = {"STREAMGAUGE_DRAIN_SECONDS": "2", "STREAMGAUGE_WORKERS": "3"}
+    loaded = read(tmp_path / "s.yaml", {"workers": 4, "targets.upstreams": {"sagemaker-runtime": "http://b"}}, environ)
+    assert (loaded.config.workers, loaded.config.drain_seconds, loaded.config.relay.keepalive) == (4, 2, 1)
+    keys = (
+        "workers",
+        "drain_seconds",
+        "relay.keepalive",
+        "admin",
+        "targets.upstreams.bedrock-runtime",
+        "targets.upstreams.sagemaker-runtime",
+    )
+    assert [str(loaded.origin(key)) for key in keys] == [
+        "an option",
+        "$STREAMGAUGE_DRAIN_SECONDS",
+        "line 3",
+        "default",
+        "line 4",
+        "an option",
+    ]
 
 
 def test_every_mistake_is_named_at_once_with_the_nearest_key(tmp_path: Path) -> None:
@@ -98,18 +158,19 @@ def test_what_cannot_be_settings_is_said_in_one_sentence(text: str | bytes, expe
         ("relay: {fast_path: maybe}", "relay.fast_path: 'maybe'"),
         ("relay: 5", "relay: 5"),
         ("relay: {signing: sometimes}", "relay.signing: 'sometimes'"),
-        ("listen: 127.0.0.1:8787", "listen: '127.0.0.1:8787'"),
+        ("listen: 8787", "listen: 8787 - must be a list, each of it text (line 1)"),
+        ("listen:", "listen: names no address"),
         ("listen: []", "listen: names no address"),
         ("listen: [localhost]", "listen: 'localhost' - must be host:port"),
         ("listen: ['127.0.0.1:x']", "listen: '127.0.0.1:x' - must be host:port"),
         ("admin: 127.0.0.1:70000", "admin: '127.0.0.1:70000' - must be host:port"),
-        ("log_level: LOUD", "log_level: 'LOUD' - must be one of DEBUG"),
+        ("log_level: LOUD", "log_level: 'LOUD' - must be DEBUG, INFO, WARNING, ERROR or CRITICAL (line 1)"),
         ("targets: {upstreams: {bedrock: 'http://a'}}", "targets.upstreams.bedrock: unknown service"),
         ("targets: {upstreams: {bedrock-runtime: 'a:1'}}", "targets.upstreams.bedrock-runtime"),
         ("targets: {regions: [nowhere]}", "targets.regions"),
         ("targets: {default_regoin: us-east-1}", "targets.default_regoin: unknown key; did you mean targets.default_region?"),
         ("targets: {1: 2}", "targets.1: unknown key; known keys here: upstreams"),
-        ("targets:", "targets: None"),
+        ("targets: none", "targets: 'none' - must be keys and values, indented below it"),
     ],
 )
 def test_a_value_that_cannot_work_is_refused_before_listening(text: str, key: str, tmp_path: Path) -> None:
@@ -119,7 +180,7 @@ def test_a_value_that_cannot_work_is_refused_before_listening(text: str, key: st
 
 def test_several_kinds_of_mistakes_come_together(tmp_path: Path) -> None:
     found = mistakes("workers: 0\nlog_level: LOUD\nlisten: [here]\nwat: 1\ntargets: {regions: [x]}\n", tmp_path)
-    assert [line.partition(":")[0] for line in found] == ["wat", "workers", "listen", "log_level", "targets.regions"]
+    assert [line.partition(":")[0] for line in found] == ["workers", "log_level", "listen", "wat", "targets.regions"]
 
 
 def test_zero_is_allowed_where_it_means_something(tmp_path: Path) -> None:
@@ -154,8 +215,9 @@ def test_any_other_address_needs_it(address: str) -> None:
         load(None, {"listen": ("127.0.0.1:0", address)})
 
 
-def test_every_setting_of_the_relay_can_be_set() -> None:
-    examples = {"int": 7, "float": 7.5, "bool": True, "str | None": "text", "SigningMode": "resign"}
+def test_every_setting_of_the_relay_can_be_set(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    examples = {"int": 7, "float": 7.5, "bool": True, "str | None": str(tmp_path / "ca.pem"), "SigningMode": "resign"}
     values: dict[str, Any] = {field.name: examples[str(field.type)] for field in dataclasses.fields(RelaySettings)}
     values["fast_path"] = False
     assert load(None, {f"relay.{name}": value for name, value in values.items()}).relay == RelaySettings(**values)

@@ -1,0 +1,130 @@
+"""What cannot work although every value is of the right kind: sizes, addresses, files, and what contradicts itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from streamgauge.config.mistakes import Mistake, shown
+from streamgauge.config.settings import MAY_BE_ZERO, Config
+from streamgauge.errors import UsageError
+from streamgauge.routing import RouteTable, shipped_table
+from streamgauge.targets import Targets, TargetSettings
+
+_USER = re.compile(r"(//|')[^']*@")
+
+
+def check(config: Config) -> Iterator[Mistake]:
+    """Every mistake that the values make together or alone."""
+    yield from _numbers(config, "")
+    for rule in (_addresses, _bounds, _ledger, _targets, _certificates, _signing):
+        yield from rule(config)
+
+
+def _numbers(settings: Any, prefix: str) -> Iterator[Mistake]:
+    """Every number is a size or a time: finite and above zero, unless zero switches something off."""
+    for field in dataclasses.fields(settings):
+        key, value = prefix + field.name, getattr(settings, field.name)
+        if dataclasses.is_dataclass(value):
+            yield from _numbers(value, f"{key}.")
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            if not math.isfinite(value):
+                yield Mistake(key, "must be a finite number", shown(key, value))
+            elif value < 0 or (value == 0 and key not in MAY_BE_ZERO):
+                reason = "must be above zero" if key not in MAY_BE_ZERO else "must not be negative"
+                yield Mistake(key, reason, shown(key, value))
+
+
+def _addresses(config: Config) -> Iterator[Mistake]:
+    if not config.listen:
+        yield Mistake("listen", "names no address; 127.0.0.1:8787 is the default")
+    for number, address in enumerate(config.listen):
+        yield from _address("listen", address)
+        if address in config.listen[:number]:
+            yield Mistake("listen", "is named twice", shown("listen", address))
+    yield from _address("admin", config.admin)
+    if config.admin in config.listen and not config.admin.endswith(":0"):
+        yield Mistake("admin", "is also in listen; health and API need an address of their own", shown("admin", config.admin))
+
+
+def _address(key: str, address: str) -> Iterator[Mistake]:
+    host, colon, port = address.rpartition(":")
+    if not colon or not (port.isascii() and port.isdecimal() and int(port) < 65_536):
+        yield Mistake(key, "must be host:port, such as 127.0.0.1:8787", shown(key, address))
+    elif ":" in host and not (host.startswith("[") and host.endswith("]")):
+        yield Mistake(key, "an IPv6 address goes into brackets, such as [::1]:8787", shown(key, address))
+    elif "/" in host:
+        yield Mistake(key, "must be host:port without a scheme, such as 127.0.0.1:8787", shown(key, address))
+
+
+def _bounds(config: Config) -> Iterator[Mistake]:
+    relay, spool = config.relay, config.spool
+    if relay.max_buffered_bytes < relay.max_request_bytes:
+        yield Mistake("relay.max_buffered_bytes", "must not be below relay.max_request_bytes", str(relay.max_buffered_bytes))
+    if spool.max_bytes < spool.segment_bytes:
+        yield Mistake("spool.max_bytes", "must not be below spool.segment_bytes", str(spool.max_bytes))
+
+
+def _ledger(config: Config) -> Iterator[Mistake]:
+    if config.ledger is not None and "://" in config.ledger:
+        # Not shown: it may hold a password.
+        yield Mistake("ledger", "must be the path of a file", f"a {config.ledger.partition('://')[0][:20]} address")
+
+
+def _targets(config: Config) -> Iterator[Mistake]:
+    """Workers build the allow-list from these; each is tried alone, so that one mistake does not hide another."""
+    table, targets = shipped_table(), config.targets
+    alone: list[TargetSettings] = [TargetSettings(upstreams={name: url}) for name, url in targets.upstreams.items()]
+    alone += [TargetSettings(regions=(region,)) for region in targets.regions]
+    alone += [TargetSettings(extra_hosts=(host,)) for host in targets.extra_hosts]
+    alone += [TargetSettings(own_hosts=(name,)) for name in targets.own_hosts]
+    alone += [TargetSettings(default_region=targets.default_region), TargetSettings(default_service=targets.default_service)]
+    for settings in alone:
+        yield from _target(settings, table)
+
+
+def _target(settings: TargetSettings, table: RouteTable) -> Iterator[Mistake]:
+    try:
+        Targets(settings, table)
+    except UsageError as error:
+        key, _, reason = str(error).partition(": ")
+        yield Mistake(key, _USER.sub(r"\1***@", reason))
+
+
+def _certificates(config: Config) -> Iterator[Mistake]:
+    """A worker would only meet this when it connects."""
+    if config.relay.ca_file is None:
+        return
+    try:
+        content = Path(config.relay.ca_file).read_bytes()
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "no such name"
+        yield Mistake("relay.ca_file", f"cannot be read ({why})", shown("relay.ca_file", config.relay.ca_file))
+        return
+    if b"-----BEGIN CERTIFICATE-----" not in content:
+        yield Mistake("relay.ca_file", "holds no certificate in PEM form", shown("relay.ca_file", config.relay.ca_file))
+
+
+def _signing(config: Config) -> Iterator[Mistake]:
+    exposed = [address for address in config.listen if not is_loopback(address) and not any(_address("listen", address))]
+    if exposed and config.relay.signing != "passthrough" and not config.allow_unauthenticated:
+        yield Mistake(
+            "listen",
+            f"can be reached by others, who would spend this proxy's AWS role unasked (relay.signing: {config.relay.signing}). "
+            "Set relay.signing: passthrough, or listen on 127.0.0.1, or write allow_unauthenticated: true if the network itself decides who may call",
+            exposed[0],
+        )
+
+
+def is_loopback(address: str) -> bool:
+    """Whether only this machine can reach ``host:port``."""
+    host = address.rpartition(":")[0].strip("[]")
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

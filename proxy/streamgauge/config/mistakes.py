@@ -1,0 +1,78 @@
+"""One mistake in the settings, as a line that names the key, the value, the reason and the place; never a secret."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from streamgauge.errors import UsageError
+
+SECRET_WORDS = ("token", "secret", "password")
+"""A key with one of these in its name holds a secret; a test looks at every key for words that are missing here."""
+
+MAX_VALUE_CHARS = 100
+"""A value is shown so that it is found again, which its beginning is enough for."""
+
+Source = Literal["default", "file", "environment", "option"]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a value came from. ``name``: the environment variable. ``line``: in the file, from 1."""
+
+    source: Source
+    name: str | None = None
+    line: int | None = None
+
+    def __str__(self) -> str:
+        """``line 4``, ``$STREAMGAUGE_WORKERS``, ``an option``."""
+        if self.source == "environment":
+            return f"${self.name}"
+        if self.source == "option":
+            return "an option"
+        return self.source if self.line is None else f"line {self.line}"
+
+
+DEFAULT = Origin("default")
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """``key`` is dotted, as written; ``value`` is what stands there, already fit to be shown, or nothing."""
+
+    key: str
+    reason: str
+    value: str = ""
+
+    def text(self, origin: Origin | None) -> str:
+        """The line. ``origin``: where the value came from, if that is known."""
+        value = f"{self.value} - " if self.value else ""
+        place = f" ({origin})" if origin is not None and origin.source != "default" else ""
+        return f"{self.key}: {value}{self.reason}{place}"
+
+
+class SettingsMistaken(UsageError):
+    """The settings cannot work; ``lines`` has each mistake."""
+
+    def __init__(self, where: str, lines: Sequence[str]) -> None:
+        super().__init__(f"{len(lines)} mistake(s) in the settings{where}:\n  " + "\n  ".join(lines))
+        self.lines = tuple(lines)
+
+
+def is_secret(key: str) -> bool:
+    """Whether the value of a dotted key is nobody's to read."""
+    return any(word in part for part in key.lower().split(".") for word in SECRET_WORDS)
+
+
+def shown(key: str, value: object) -> str:
+    """``value`` as a mistake may show it: short, and nothing of secrets, of tables that may hold some, or of URLs with a user."""
+    if is_secret(key) or isinstance(value, (Mapping, list, tuple)):
+        return ""
+    text = _SHORT.repr(value)
+    return "" if "@" in text and ("://" in text or ":" in text.partition("@")[0]) else text[:MAX_VALUE_CHARS]
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = MAX_VALUE_CHARS
