@@ -53,6 +53,13 @@ class UpstreamTlsFailed(UpstreamUnreachable):
     error_type = "tls_error"
 
 
+class EgressProxyRefused(UpstreamUnreachable):
+    """The corporate proxy on the way out did not let us through: not the provider's doing."""
+
+    side: Side = "proxy"
+    error_type = "egress_proxy_error"
+
+
 class UpstreamTimeout(StreamgaugeError):
     """The upstream kept silent longer than allowed in the current phase."""
 

@@ -326,3 +326,16 @@ def test_a_connection_that_does_not_come_in_time_is_a_timeout() -> None:
             await until(lambda: server.peers and all(peer.closed for peer in server.peers), "the unfinished handshake to be given up")
 
     on_uvloop(main)
+
+
+def test_a_ca_file_is_trusted_besides_the_systems_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    systems, _ = certificate(tmp_path, "system.example")
+    ours, _ = certificate(tmp_path, "ours.example")
+    monkeypatch.setenv("SSL_CERT_FILE", str(systems))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "none"))
+
+    async def trusted() -> int:
+        async with pool(ca_file=str(ours)) as made:
+            return made.tls().cert_store_stats()["x509"]
+
+    assert on_uvloop(trusted) == 2

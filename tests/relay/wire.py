@@ -141,7 +141,11 @@ class RawUpstream:
             sock.settimeout(DEADLINE)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._tls is not None:
-                sock = self._tls.wrap_socket(sock, server_side=True)
+                try:
+                    sock = self._tls.wrap_socket(sock, server_side=True)
+                except OSError:  # it does not trust us
+                    sock.close()
+                    continue
             connection = Connection(sock)
             self.connections.append(connection)
             thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import ssl
 
 from streamgauge.addresses import Listeners
-from streamgauge.errors import UpstreamTimeout, UpstreamTlsFailed, UpstreamUnreachable
+from streamgauge.errors import EgressProxyRefused, UpstreamTimeout, UpstreamTlsFailed, UpstreamUnreachable
+from streamgauge.relay.egress import EgressProxy, read_egress, through
 from streamgauge.relay.loop_watch import LoopWatch
 from streamgauge.relay.names import Names
 from streamgauge.relay.settings import RelaySettings
@@ -37,6 +39,7 @@ class Pool:
         self._idle: dict[Key, list[UpstreamConnection]] = {}
         self.names = Names(loop, settings.dns_age)
         self._listeners = listeners or Listeners()
+        self._egress = read_egress(settings.egress_proxy, os.environ)
         self._tls: ssl.SSLContext | None = None
         self._age_ns = int(settings.upstream_age * 1e9)
 
@@ -99,6 +102,9 @@ class Pool:
 
         Raises ``UpstreamUnreachable``, ``UpstreamTlsFailed`` or ``UpstreamTimeout``; ``TargetNotAllowed`` where the name leads to ourselves.
         """
+        egress = self.egress_for(key)
+        if egress is not None:
+            return await self._connect_through(egress, key)
         _, host, port = key
         try:
             async with asyncio.timeout(self._settings.connect_timeout):
@@ -112,6 +118,34 @@ class Pool:
         except (OSError, UnicodeError) as error:
             self.names.doubt(host, port)
             raise _unreachable(key, error) from None
+
+    def egress_for(self, key: Key) -> EgressProxy | None:
+        """The corporate proxy that the way there leads through, if any."""
+        egress = self._egress
+        return egress if egress is not None and key[0] == "https" and egress.serves(key[1], key[2]) else None
+
+    async def _connect_through(self, egress: EgressProxy, key: Key) -> UpstreamConnection:
+        """By the corporate proxy, which also looks up the name. Raises as ``connect`` does, and ``EgressProxyRefused``."""
+        _, host, port = key
+
+        async def connect_to(address: str) -> UpstreamConnection:
+            connection = UpstreamConnection(self, key)
+            await through(egress, address, host, port, connection, self.tls(), self.tls())
+            _without_delay(connection)
+            return connection
+
+        try:
+            async with asyncio.timeout(self._settings.connect_timeout):
+                addresses = await self.addresses(egress.host, egress.port)
+                return await first_of(addresses, connect_to, lambda a: self.names.failed(egress.host, egress.port, a))
+        except TimeoutError:
+            self.names.doubt(egress.host, egress.port)
+            seconds = self._settings.connect_timeout
+            raise UpstreamTimeout(f"no connection to {host}:{port} through the egress proxy {egress.name} within {seconds:g} s") from None
+        except (OSError, UnicodeError) as error:
+            self.names.doubt(egress.host, egress.port)
+            reason = getattr(error, "strerror", None) or "no address"
+            raise EgressProxyRefused(f"the egress proxy {egress.name} cannot be reached ({reason})") from None
 
     async def refuse_ourselves(self, host: str, port: int) -> None:
         """For who connects by himself. Raises ``TargetNotAllowed`` where the name leads to us; looks it up only where the port is ours."""
@@ -132,17 +166,23 @@ class Pool:
         _, connection = await self._loop.create_connection(
             lambda: UpstreamConnection(self, key), address, port, ssl=context, server_hostname=host if context else None
         )
-        raw = connection.transport.get_extra_info("socket")
-        if raw is not None:
-            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        _without_delay(connection)
         return connection
 
     def tls(self) -> ssl.SSLContext:
         """The context of all TLS connections; made once."""
         if self._tls is None:
-            self._tls = ssl.create_default_context(cafile=self._settings.ca_file)
+            self._tls = ssl.create_default_context()
+            if self._settings.ca_file is not None:  # besides the system's: named as an argument, it would take their place
+                self._tls.load_verify_locations(self._settings.ca_file)
             self._tls.set_alpn_protocols(["http/1.1"])
         return self._tls
+
+
+def _without_delay(connection: UpstreamConnection) -> None:
+    raw = connection.transport.get_extra_info("socket")
+    if raw is not None:
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _unreachable(key: Key, error: OSError | UnicodeError) -> UpstreamUnreachable:

@@ -5,7 +5,14 @@ Knows: which of our errors is whose doing. Must not know: connections, the wordi
 
 from __future__ import annotations
 
-from streamgauge.errors import ProxyCredentials, StreamgaugeError, TargetNotAllowed, UpstreamTimeout, UpstreamUnreachable
+from streamgauge.errors import (
+    EgressProxyRefused,
+    ProxyCredentials,
+    StreamgaugeError,
+    TargetNotAllowed,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+)
 from streamgauge.measure.outcome import CLIENT_CANCELLED, Verdict, of_break
 
 PROXY_ERROR: Verdict = ("proxy_error", "proxy", "proxy_error")
@@ -57,6 +64,8 @@ def refusal(error: StreamgaugeError) -> tuple[str | None, Verdict]:
         return "proxy_credentials", ("proxy_error", "proxy", error.error_type)
     if isinstance(error, UpstreamTimeout):
         return "upstream_timeout", of_break(error.error_type, streaming=False)
+    if isinstance(error, EgressProxyRefused):
+        return "upstream_unreachable", ("proxy_error", "proxy", error.error_type)
     if isinstance(error, UpstreamUnreachable):
         return "upstream_unreachable", of_break(error.error_type, streaming=False)
     return "proxy_error", PROXY_ERROR

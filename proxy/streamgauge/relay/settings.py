@@ -25,6 +25,8 @@ class RelaySettings:
     seldom meets a connection that is about to go.
     ``upstream_age``: no new request on older connections, so that a change of address is followed.
     ``dns_age``: how long a name's addresses are used without asking again.
+    ``egress_proxy``: URL of the corporate proxy that ``https`` upstreams are reached through by CONNECT, or ``environment`` for ``HTTPS_PROXY``'s;
+    hosts in ``NO_PROXY`` are reached without.
     ``fast_path``: false sends everything through ``aiohttp.ClientSession``: slower, for comparison and as a way out.
     """
 
@@ -42,5 +44,6 @@ class RelaySettings:
     upstream_age: float = 300.0
     dns_age: float = 30.0
     ca_file: str | None = None
+    egress_proxy: str | None = None
     fast_path: bool = True
     site: str | None = None

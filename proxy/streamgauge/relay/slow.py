@@ -16,8 +16,9 @@ from aiohttp.http_writer import StreamWriter
 from multidict import CIMultiDict
 from yarl import URL
 
-from streamgauge.errors import UpstreamTimeout, UpstreamTlsFailed, UpstreamUnreachable
+from streamgauge.errors import EgressProxyRefused, UpstreamTimeout, UpstreamTlsFailed, UpstreamUnreachable
 from streamgauge.framing.http1 import MAX_HEAD_BYTES, ResponseHead
+from streamgauge.relay.egress import EgressProxy, refused
 from streamgauge.relay.heads import request_head
 from streamgauge.relay.settings import RelaySettings
 from streamgauge.targets import Target
@@ -118,11 +119,23 @@ class SlowPath:
         points = exchange.observation.points
         _exact_head.set(request_head(method.encode("latin-1"), target.origin_path, headers))
         # aiohttp learns only where to connect; path and headers are in the head.
-        await self._pool.refuse_ourselves(target.host, target.port)
+        egress = self._pool.egress_for((target.scheme, target.host, target.port))
+        if egress is None:
+            await self._pool.refuse_ourselves(target.host, target.port)
+        else:
+            await self._pool.refuse_ourselves(egress.host, egress.port)
         url = URL.build(scheme=target.scheme, host=target.host, port=target.port)
         tls: Any = self._pool.tls() if target.scheme == "https" else True
         try:
-            response = await self._open().request(method, url, data=content or None, ssl=tls, allow_redirects=False)
+            response = await self._open().request(method, url, data=content or None, ssl=tls, allow_redirects=False, **_way(egress))
+        except aiohttp.ClientHttpProxyError as error:
+            exchange.upstream = None
+            assert egress is not None
+            raise refused(egress, error.status, f"{target.host}:{target.port}") from None
+        except aiohttp.ClientProxyConnectionError as error:
+            exchange.upstream = None
+            assert egress is not None
+            raise EgressProxyRefused(f"the egress proxy {egress.name} cannot be reached ({error.strerror})") from None
         except aiohttp.ServerTimeoutError as error:
             exchange.upstream = None
             raise UpstreamTimeout(f"{target.host} kept silent too long") from error
@@ -199,6 +212,14 @@ class _SlowUpstream:
 
     def abort(self) -> None:
         self._task.cancel()
+
+
+def _way(egress: EgressProxy | None) -> dict[str, Any]:
+    """Options of aiohttp for a proxy; its own reading of a URL's user and password is not used."""
+    if egress is None:
+        return {}
+    headers = {} if egress.authorization is None else {"Proxy-Authorization": egress.authorization.decode("ascii")}
+    return {"proxy": URL.build(scheme=egress.scheme, host=egress.host, port=egress.port), "proxy_headers": headers}
 
 
 def _watch(response: aiohttp.ClientResponse) -> asyncio.Future[None] | None:
