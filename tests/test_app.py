@@ -87,7 +87,8 @@ def test_what_dies_is_started_again_on_the_same_sockets_once_its_pause_is_over(t
 
 def test_each_life_of_a_worker_has_a_name_of_its_own(tmp_path: Path) -> None:
     proxy = supervisor(tmp_path)
-    worker = proxy._worker_child(0, [3])
+    proxy._listeners = [[]]
+    worker = proxy._worker_child(0)
     assert worker.settings()["worker_id"] != worker.settings()["worker_id"]
 
 
@@ -113,7 +114,7 @@ def test_several_addresses_are_served_by_one_worker(tmp_path: Path) -> None:
 def test_at_the_end_the_port_goes_first_then_the_workers_then_the_recorder(tmp_path: Path) -> None:
     proxy = supervisor(tmp_path)
     proxy.open()
-    (worker,), recorder = proxy._workers, proxy._recorder
+    (worker,), recorder = proxy._workers.placed, proxy._recorder
     assert recorder is not None
     asked: list[str] = []
     for name, process in (("worker", worker.process), ("recorder", recorder.process)):
@@ -139,7 +140,7 @@ def test_a_child_that_does_not_end_is_killed(tmp_path: Path, caplog: pytest.LogC
         "import signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); sys.stdin.readline(); print(flush=True); signal.pause()"
     )
     stubborn.start()
-    proxy._workers = [stubborn]
+    proxy._workers.placed = [stubborn]
     proxy.stop()
     assert stubborn.process is None
     assert [record.getMessage() for record in caplog.records] == ["child did not end within 5.1 s and is killed"]
@@ -214,7 +215,7 @@ def test_proxy_variables_that_lead_to_ourselves_do_not_hold_for_us(tmp_path: Pat
 def test_a_child_that_cannot_be_started_is_tried_again_and_harms_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     child = Child("worker 0", ["/no/such/program"], dict, [])
     supervisor = Supervisor(load(None, {"ledger": str(tmp_path / "l.db")}))
-    supervisor._workers = [child]
+    supervisor._workers.placed = [child]
     supervisor.tend()
     assert child.process is None
     assert "worker 0 cannot be started (No such file or directory); trying again in 0.2 s" in caplog.text

@@ -27,6 +27,7 @@ from streamgauge.spool import claim_directory, prepare_directory
 from streamgauge.supervisor.children import Child, end
 from streamgauge.supervisor.listening import bind, shown, split
 from streamgauge.supervisor.signals import StopSignals
+from streamgauge.supervisor.workers import Workers, restart
 from streamgauge.targets import Targets
 
 RECORDER_SECONDS = 20.0
@@ -51,7 +52,7 @@ class Supervisor:
     _listeners: list[list[socket.socket]] = field(default_factory=list)
     """One group for each worker, with one socket for each address."""
     _admin: socket.socket | None = None
-    _workers: list[Child] = field(default_factory=list)
+    _workers: Workers = field(default_factory=Workers)
     _recorder: Child | None = None
 
     @property
@@ -105,11 +106,13 @@ class Supervisor:
         for name in own_proxy_variables(os.environ, [split(address) for address in (*self.addresses, self.admin_address)]):
             del os.environ[name]
         self._recorder = self._recorder_child(self._admin.fileno())
-        self._workers = [self._worker_child(index, [sock.fileno() for sock in group]) for index, group in enumerate(self._listeners)]
-        for child in self._children():
-            child.start()
+        self._recorder.start()
+        self._workers.drain_seconds = self.config.drain_seconds
+        self._workers.start(self._worker_child, len(self._listeners))
 
-    def _worker_child(self, index: int, fds: list[int]) -> Child:
+    def _worker_child(self, index: int) -> Child:
+        fds = [sock.fileno() for sock in self._listeners[index]]
+
         def settings() -> dict[str, Any]:
             config = self.config
             return {
@@ -148,18 +151,10 @@ class Supervisor:
             self.tend()
 
     def tend(self) -> None:
-        """Start again what has died and whose wait is over."""
-        now = time.monotonic()
-        for child in self._children():
-            code = child.died()
-            if code is not None:
-                _log.error("%s ended with exit code %d; starting another in %.1f s", child.name, code, child.pause)
-            if child.process is None and now >= child.restart_at:
-                try:
-                    child.start()
-                except OSError as error:  # no process or no memory to be had: the others go on
-                    child.put_off()
-                    _log.error("%s cannot be started (%s); trying again in %.1f s", child.name, error.strerror, child.pause)
+        """Start again what has died and whose wait is over, and go on with what a reload began."""
+        if self._recorder is not None:
+            restart(self._recorder, time.monotonic())
+        self._workers.tend()
 
     def stop(self) -> None:
         """The port first, so that who comes now is refused at once; then the workers, which drain; then the recorder, which reads what they left.
@@ -169,7 +164,7 @@ class Supervisor:
         for group in self._listeners:
             for sock in group:
                 sock.close()
-        end(self._workers, self.config.drain_seconds + 5.0)
+        self._workers.end(self.config.drain_seconds + 5.0)
         if self._recorder is not None:
             self._recorder.died()
             if self._recorder.process is None and self._recorder.started_at:
@@ -179,9 +174,7 @@ class Supervisor:
         if self._admin is not None:
             self._admin.close()
 
-    def _children(self) -> list[Child]:
-        return [*([self._recorder] if self._recorder else []), *self._workers]
-
     def pids(self) -> dict[str, int]:
-        """Process ids by name, of those that live."""
-        return {child.name: child.process.pid for child in self._children() if child.process is not None}
+        """Process ids by name, of those that live and are in their place."""
+        recorder = [self._recorder] if self._recorder is not None else []
+        return {child.name: child.process.pid for child in [*recorder, *self._workers.placed] if child.process is not None}

@@ -1,6 +1,7 @@
-"""How a child process of the supervisor gets its settings and learns that its parent has gone.
+"""How a child process of the supervisor gets its settings, says how far it is, and learns that its parent has gone.
 
-The supervisor writes one line of JSON to the child's standard input and keeps the pipe open for as long as it lives.
+The supervisor makes one end of a socket pair the child's standard input, writes one line of JSON to it and keeps it open for as long as it lives.
+Afterwards either side may say a word: ``SERVING`` and ``DRAINING`` go up, ``RETIRE`` goes down.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -18,6 +19,17 @@ T = TypeVar("T")
 
 MAX_SETTINGS_BYTES = 1 << 20
 """Settings are a few kilobytes; a line of a megabyte is a mistake."""
+
+Word = Literal["serving", "draining", "retire"]
+
+SERVING: Word = "serving"
+"""The child does its work now."""
+
+DRAINING: Word = "draining"
+"""The child has been told to end and takes nothing new: another may take its place."""
+
+RETIRE: Word = "retire"
+"""The child's place is taken; it may end what it has at leisure."""
 
 
 def read_settings(kind: type[T]) -> T:
@@ -31,16 +43,33 @@ def read_settings(kind: type[T]) -> T:
     return msgspec.json.decode(b"".join(parts), type=kind)
 
 
-def stop_on_signal(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
-    """Call ``stop`` on SIGTERM, and when the parent's end of the pipe closes. SIGINT is the parent's to act on."""
+def stop_on_signal(loop: asyncio.AbstractEventLoop, stop: Callable[[], None], retire: Callable[[], None] | None = None) -> None:
+    """Call ``stop`` on SIGTERM, and when the parent's end of the line closes. SIGINT is the parent's to act on.
+
+    ``retire`` is called when the parent says so; without it that is the same as ``stop``.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     loop.add_signal_handler(signal.SIGTERM, stop)
     # The supervisor starts its children with SIGTERM blocked, so that none is lost before this line.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
     def readable() -> None:
-        if not os.read(0, 4096):
+        try:
+            said = os.read(0, 4096)
+        except OSError:  # the parent has gone and left something unread
+            said = b""
+        if not said:
             loop.remove_reader(0)
             stop()
+        elif RETIRE.encode() in said:
+            (retire or stop)()
 
     loop.add_reader(0, readable)
+
+
+def say(word: Word) -> None:
+    """Tell the parent. Nothing happens where nobody listens: whoever starts a child by hand gives it a pipe."""
+    try:
+        os.write(0, word.encode() + b"\n")
+    except OSError:
+        return

@@ -46,6 +46,9 @@ HTTP2_START = b"PRI * HTTP/2.0\r\n"
 LINGER_SECONDS = 2.0
 """How long an application may go on sending a request that we have refused, before it reads our reply."""
 
+REST_SECONDS = 0.05
+"""A connection without a request for so long is at rest. An application that goes on at once does so within a millisecond or two."""
+
 _log = logging.getLogger("streamgauge.relay")
 _quiet = logging.getLogger("streamgauge.relay.aiohttp")
 _quiet.disabled = True
@@ -238,6 +241,17 @@ class Downstream(RawConnection):
     def is_asked(self) -> bool:
         """Something is being asked, or has come and was not read yet: closing the connection now would reset it."""
         return bool(self.serving or self._messages or self._head_bytes) or self.has_unread()
+
+    def rested(self, now: float) -> float:
+        """Seconds since its last answer ended, or since it was made, at ``now`` on the loop's clock."""
+        return now - self._next_keepalive_close_time + self._keepalive_timeout
+
+    def part(self) -> None:
+        """End a connection at rest. It is half-closed first: what the application may be sending this very moment then meets an end, not a
+        reset, and no SDK takes an end before the first byte of an answer for anything but a reason to send again.
+        """
+        self._unread = True
+        self.close()
 
     async def drained(self, timeout: float) -> None:
         """Wait until the kernel has taken every byte, or the connection is gone. Raises ``TimeoutError``."""

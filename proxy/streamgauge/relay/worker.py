@@ -18,10 +18,11 @@ from time import perf_counter_ns
 import uvloop
 
 from streamgauge.addresses import Listeners
-from streamgauge.child import read_settings, stop_on_signal
+from streamgauge.child import DRAINING, SERVING, read_settings, say, stop_on_signal
 from streamgauge.records import WorkerStatus
 from streamgauge.relay import identity
-from streamgauge.relay.downstream import Downstream, DownstreamServer
+from streamgauge.relay.downstream import DownstreamServer
+from streamgauge.relay.leaving import BACKLOG, Leaving
 from streamgauge.relay.load import Load
 from streamgauge.relay.loop_watch import LoopWatch
 from streamgauge.relay.pool import Pool
@@ -34,17 +35,8 @@ from streamgauge.spool import SpoolSettings, SpoolWriter
 from streamgauge.targets import Targets, TargetSettings
 from streamgauge.workload import WorkloadSettings
 
-BACKLOG = 4096
-"""Connections that wait to be accepted: a fleet of clients reconnecting at once, and the kernel's usual upper limit."""
-
 TICK_SECONDS = 1.0
 """How often silences, timeouts and idle connections are looked at, and the worker says how it is."""
-
-FRESH_SECONDS = 0.25
-"""How long, when draining, a new connection is waited for to say what it wants: a round trip to the farthest application."""
-
-LAST_SECONDS = 1.0
-"""What a cancelled walk gets to end: it only writes its measurement, which takes microseconds."""
 
 _log = logging.getLogger("streamgauge.relay")
 
@@ -74,7 +66,6 @@ class Worker:
     def __init__(self, settings: WorkerSettings) -> None:
         self._settings = settings
         self._loop = asyncio.get_running_loop()
-        self._stop = asyncio.Event()
         self._watch = LoopWatch(self._loop)
         self._load = Load()
         table = shipped_table()
@@ -96,41 +87,38 @@ class Worker:
             settings.workload,
         )
         self._server = DownstreamServer(self._walk, self._loop)
+        self._leaving = Leaving(self._walk, self._server, self._loop, settings.drain_seconds)
+        self._left = False
         self._told: tuple[bool, str | None] | None = None
 
     async def run(self) -> None:
-        """Serve until SIGTERM or until the supervisor is gone."""
-        stop_on_signal(self._loop, self._stop.set)
+        """Serve until SIGTERM, until the supervisor has started another in our place, or until the supervisor is gone."""
+        leaving = self._leaving
+        stop_on_signal(self._loop, leaving.hurry, leaving.retire)
         listeners, sockets = [], [socket.socket(fileno=fd) for fd in self._settings.fds]
         for sock in sockets:
             sock.setblocking(False)
             listeners.append(await self._loop.create_server(self._server, sock=sock, backlog=BACKLOG))
+        say(SERVING)
         # What is alive now stays for the process's life: the collector need not walk it again and again.
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
-        while not self._stop.is_set():
+        while not leaving.asked.is_set():
             self._tick()
             try:
                 async with asyncio.timeout(TICK_SECONDS):
-                    await self._stop.wait()
+                    await leaving.asked.wait()
             except TimeoutError:
                 continue
         for sock in sockets:
-            await self._let_in(sock)
+            await leaving.let_in(sock)
         for listener in listeners:
             listener.close()
-        await self._drain()
-
-    async def _let_in(self, sock: socket.socket) -> None:
-        """Who had knocked before we were told to end: closing the socket would reset their connections."""
-        for _ in range(BACKLOG):
-            try:
-                accepted, _ = sock.accept()
-            except OSError:  # nobody any more
-                return
-            accepted.setblocking(False)
-            await self._loop.connect_accepted_socket(self._server, accepted)
+        say(DRAINING)
+        self._left = True
+        await leaving.leave(self._tick, TICK_SECONDS)
+        await self._close()
 
     def _tick(self) -> None:
         """Housekeeping, whose mistakes must not end the traffic."""
@@ -151,45 +139,19 @@ class Worker:
         status = WorkerStatus(
             worker_id=self._settings.worker_id,
             at=identity.timestamp(time.time_ns()),
-            ready=ready and not self._walk.draining,
-            reason=reason or ("draining" if self._walk.draining else None),
+            ready=ready and not self._left,
+            reason=reason or ("draining" if self._left else None),
             in_flight=len(self._load.open),
             loop_lag=self._watch.take_longest(),
         )
         self._spool.append(status)
 
-    async def _drain(self) -> None:
-        """No new requests; open exchanges may end; then everything is closed and the spool written."""
-        self._walk.draining = True
-        self._tick()
-        now = self._loop.time()
-        deadline = now + self._settings.drain_seconds
-        while self._still_asked(fresh=self._loop.time() < now + FRESH_SECONDS) and self._loop.time() < deadline:
-            await asyncio.sleep(0.02)
-        await self._server.shutdown(timeout=0.1)
-        # What was cut off now writes its measurement.
-        await self._no_more_under_way(self._loop.time() + LAST_SECONDS)
+    async def _close(self) -> None:
         self._pool.close()
         await self._slow.close()
         self._signer.close()
         self._watch.stop()
         self._spool.close()
-
-    def _still_asked(self, *, fresh: bool) -> bool:
-        """Whether something is under way or about to come; connections on which nothing is are closed."""
-        asked = self._walk.under_way > 0
-        for connection in self._server.connections:
-            if not isinstance(connection, Downstream):
-                continue
-            if connection.is_asked() or (fresh and connection.is_fresh):
-                asked = True
-            else:
-                connection.close()
-        return asked
-
-    async def _no_more_under_way(self, deadline: float) -> None:
-        while self._walk.under_way and self._loop.time() < deadline:
-            await asyncio.sleep(0.02)
 
 
 def main() -> None:
