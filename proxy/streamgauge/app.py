@@ -170,7 +170,7 @@ class Supervisor:
             if self._recorder.process is None and self._recorder.started_at:
                 self._recorder.start()
             end([self._recorder], RECORDER_SECONDS)
-        self._recorder, self._workers = None, []
+        self._recorder = None
         if self._admin is not None:
             self._admin.close()
 
