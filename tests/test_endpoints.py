@@ -4,28 +4,84 @@ from __future__ import annotations
 
 import pytest
 
-from streamgauge.endpoints import redirect, region, without_proxy
+from streamgauge.endpoints import Redirection, redirect, region, without_proxy
 
 BASE = "http://127.0.0.1:9"
+BEDROCK, SAGEMAKER = "AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME"
+VPCE = [f"https://vpce-{n}.bedrock-runtime.us-east-1.vpce.amazonaws.com" for n in (1, 2)]
+
+
+def upstream_of(name: str, found: Redirection) -> str | None:
+    """Where the calls of a variable's clients go in the end; ``None``: where its service is, as configured."""
+    (way,) = (way for way in found.ways if name in way.variables)
+    return way.upstream
 
 
 def test_every_sdk_is_pointed_at_the_proxy() -> None:
-    variables = redirect({}, BASE, {}).variables
-    assert variables["AWS_ENDPOINT_URL_BEDROCK_RUNTIME"] == BASE
+    found = redirect({}, ())
+    variables = found.pointed([BASE])
+    assert variables[BEDROCK] == BASE
     assert variables["OPENAI_BASE_URL"] == f"{BASE}/openai/v1"
+    assert variables["ANTHROPIC_BEDROCK_MANTLE_BASE_URL"] == f"{BASE}/anthropic"
     assert not any(name.lower().endswith("http_proxy") for name in variables)
+    assert [way.upstream for way in found.ways] == [None]
 
 
-def test_an_endpoint_of_the_environment_becomes_the_upstream_and_keeps_its_path() -> None:
-    found = redirect({"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": "http://fake:1/base/"}, BASE, {})
-    assert found.upstreams == {"bedrock-runtime": "http://fake:1/base"}
-    assert redirect({"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": "http://fake:1"}, BASE, {"bedrock-runtime": "x"}).upstreams == {}
+def test_an_endpoint_of_the_environment_is_the_upstream_of_those_clients_only_that_read_it_and_keeps_its_path() -> None:
+    found = redirect({"ANTHROPIC_BEDROCK_BASE_URL": "http://gateway:1/base/"}, ())
+    assert upstream_of("ANTHROPIC_BEDROCK_BASE_URL", found) == "http://gateway:1/base"
+    assert all(upstream_of(name, found) is None for name in (BEDROCK, SAGEMAKER, "AWS_BEDROCK_RUNTIME_ENDPOINT", "OPENAI_BASE_URL"))
+    pointed = found.pointed([BASE, "http://127.0.0.2:8"])
+    assert (pointed["ANTHROPIC_BEDROCK_BASE_URL"], pointed[BEDROCK]) == ("http://127.0.0.2:8", BASE)
+
+
+def test_two_endpoints_for_one_service_are_two_ways_and_one_endpoint_is_one() -> None:
+    environ = {BEDROCK: VPCE[0], "ANTHROPIC_BEDROCK_BASE_URL": VPCE[1]}
+    found = redirect(environ, ())
+    assert [upstream_of(name, found) for name in environ] == VPCE
+    assert len(redirect(environ | {"ANTHROPIC_BEDROCK_BASE_URL": f"{VPCE[0]}/"}, ()).ways) == 2
+
+
+def test_the_general_endpoint_of_aws_clients_is_that_of_boto3_s_services_and_of_nobody_else() -> None:
+    found = redirect({"AWS_ENDPOINT_URL": "http://localhost:4566", SAGEMAKER: "http://own:1"}, ())
+    assert upstream_of(BEDROCK, found) == "http://localhost:4566"
+    assert upstream_of(SAGEMAKER, found) == "http://own:1"
+    assert all(upstream_of(name, found) is None for name in ("ANTHROPIC_BEDROCK_BASE_URL", "AWS_BEDROCK_RUNTIME_ENDPOINT"))
+
+
+def test_an_endpoint_of_a_settings_file_counts_where_no_variable_names_one() -> None:
+    files = {"bedrock-runtime": "http://file:1"}
+    assert upstream_of(BEDROCK, redirect({}, (), files)) == "http://file:1"
+    assert upstream_of("ANTHROPIC_BEDROCK_BASE_URL", redirect({}, (), files)) is None
+    assert upstream_of(BEDROCK, redirect({"AWS_ENDPOINT_URL": "http://variable:1"}, (), files)) == "http://variable:1"
+
+
+def test_endpoints_that_boto3_is_told_to_ignore_are_nobodys_upstream() -> None:
+    environ = {"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true", BEDROCK: "http://ignored:1", "ANTHROPIC_BEDROCK_BASE_URL": "http://read:1"}
+    found = redirect(environ, (), {"bedrock-runtime": "http://file:1"})
+    assert (upstream_of(BEDROCK, found), upstream_of("ANTHROPIC_BEDROCK_BASE_URL", found)) == (None, "http://read:1")
+
+
+def test_an_upstream_that_the_user_names_for_this_run_holds_for_all_clients_of_its_service() -> None:
+    environ = {BEDROCK: VPCE[0], "ANTHROPIC_BEDROCK_BASE_URL": VPCE[1], SAGEMAKER: "http://sage:1"}
+    found = redirect(environ, {"bedrock-runtime"})
+    assert [upstream_of(name, found) for name in environ] == [None, None, "http://sage:1"]
+
+
+@pytest.mark.parametrize("value", ["localhost:4566", "ftp://host", "http://[::1", "https://user:hidden-word@host"])
+def test_a_variable_that_names_no_url_is_left_alone_and_not_repeated(value: str) -> None:
+    for name in (BEDROCK, "OPENAI_BASE_URL", "ANTHROPIC_BEDROCK_MANTLE_BASE_URL"):
+        found = redirect({name: value}, ())
+        assert name not in found.pointed([BASE])
+        (note,) = found.notes
+        assert note.startswith(f"{name} is left alone")
+        assert value not in note
 
 
 def test_an_application_of_openai_itself_is_left_alone() -> None:
     for environ in ({"OPENAI_API_KEY": "sk-abc"}, {"OPENAI_BASE_URL": "https://api.openai.com/v1"}):
-        found = redirect(environ, BASE, {})
-        assert "OPENAI_BASE_URL" not in found.variables
+        found = redirect(environ, ())
+        assert "OPENAI_BASE_URL" not in found.pointed([BASE])
         assert any("left alone" in note for note in found.notes)
 
 
@@ -33,49 +89,31 @@ def test_an_application_of_openai_itself_is_left_alone() -> None:
     "url",
     ["https://api.groq.com/openai/v1", "http://localhost:11434/v1", "https://bedrock-runtime.us-east-1.amazonaws.com.evil.example/v1"],
 )
-def test_an_openai_client_of_somebody_else_is_left_alone_and_never_becomes_the_upstream_of_bedrock(url: str) -> None:
-    found = redirect({"OPENAI_BASE_URL": url, "AWS_REGION": "us-east-1"}, BASE, {})
-    assert "OPENAI_BASE_URL" not in found.variables
-    assert found.upstreams == {}
+def test_an_openai_client_of_somebody_else_is_left_alone(url: str) -> None:
+    found = redirect({"OPENAI_BASE_URL": url, "AWS_REGION": "us-east-1"}, ())
+    assert "OPENAI_BASE_URL" not in found.pointed([BASE])
+    assert len(found.ways) == 1
     assert any("OPENAI_BASE_URL is left alone" in note for note in found.notes)
 
 
-def test_an_openai_client_of_bedrock_is_redirected_where_its_calls_reach_the_same_host_and_defines_no_upstream() -> None:
-    runtime = {"OPENAI_BASE_URL": "https://bedrock-runtime.us-east-1.amazonaws.com/openai/v1", "AWS_REGION": "us-east-1"}
-    found = redirect(runtime, BASE, {})
-    assert (found.variables["OPENAI_BASE_URL"], found.upstreams) == (f"{BASE}/openai/v1", {})
-    assert "OPENAI_BASE_URL" in redirect(runtime | {"AWS_REGION": ""}, BASE, {}, "us-east-1").variables
-
-
-def test_an_openai_client_of_another_bedrock_host_than_ours_is_left_alone_with_the_fix() -> None:
-    private = "https://vpce-1.bedrock-runtime.us-east-1.vpce.amazonaws.com"
-    environ = {"OPENAI_BASE_URL": f"{private}/openai/v1", "AWS_REGION": "us-east-1"}
-    found = redirect(environ, BASE, {})
-    assert "OPENAI_BASE_URL" not in found.variables
-    assert any("--upstream" in note for note in found.notes)
-    assert redirect(environ, BASE, {"bedrock-runtime": private}).variables["OPENAI_BASE_URL"] == f"{BASE}/openai/v1"
-
-
-def test_of_two_endpoints_for_one_service_the_second_is_not_redirected_and_that_is_said() -> None:
-    first, second = (f"https://vpce-{n}.bedrock-runtime.us-east-1.vpce.amazonaws.com" for n in (1, 2))
-    environ = {"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": first, "ANTHROPIC_BEDROCK_BASE_URL": second}
-    found = redirect(environ, BASE, {})
-    assert found.upstreams == {"bedrock-runtime": first}
-    assert "ANTHROPIC_BEDROCK_BASE_URL" not in found.variables
-    assert any("ANTHROPIC_BEDROCK_BASE_URL is left alone" in note for note in found.notes)
-    same = redirect(environ | {"ANTHROPIC_BEDROCK_BASE_URL": f"{first}/"}, BASE, {})
-    assert "ANTHROPIC_BEDROCK_BASE_URL" in same.variables
-    assert "ANTHROPIC_BEDROCK_BASE_URL" in redirect(environ, BASE, {"bedrock-runtime": "http://x"}).variables
+@pytest.mark.parametrize("host", ["https://bedrock-runtime.us-west-2.amazonaws.com", VPCE[0]])
+def test_an_openai_client_of_bedrock_reaches_its_own_host_whatever_the_others_do(host: str) -> None:
+    found = redirect({"OPENAI_BASE_URL": f"{host}/openai/v1", "AWS_REGION": "us-east-1", BEDROCK: VPCE[1]}, ())
+    assert upstream_of("OPENAI_BASE_URL", found) == host
+    assert upstream_of(BEDROCK, found) == VPCE[1]
+    assert found.pointed([BASE, BASE, BASE])["OPENAI_BASE_URL"] == f"{BASE}/openai/v1"
+    assert found.notes == ()
 
 
 def test_what_would_keep_the_calls_away_is_told() -> None:
-    assert any("bearer" in note for note in redirect({"AWS_BEARER_TOKEN_BEDROCK": "k"}, BASE, {}).notes)
-    assert redirect({"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"}, BASE, {}).variables["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"] == "false"
+    assert any("bearer" in note for note in redirect({"AWS_BEARER_TOKEN_BEDROCK": "k"}, ()).notes)
+    ignoring = redirect({"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"}, ())
+    assert ignoring.pointed([BASE])["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"] == "false"
 
 
 def test_the_way_to_us_does_not_lead_through_a_corporate_proxy() -> None:
-    assert without_proxy({}, "127.0.0.1") == {}
-    assert without_proxy({"HTTP_PROXY": "http://p", "NO_PROXY": "a"}, "127.0.0.1")["no_proxy"] == "a,127.0.0.1"
+    assert without_proxy({}, ["127.0.0.1"]) == {}
+    assert without_proxy({"HTTP_PROXY": "http://p", "NO_PROXY": "a"}, ["127.0.0.1", "127.0.0.2"])["no_proxy"] == "a,127.0.0.1,127.0.0.2"
 
 
 def test_the_region_is_the_environments() -> None:

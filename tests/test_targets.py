@@ -373,3 +373,17 @@ def test_what_is_allowed_and_leads_back_to_us_is_refused(settings: TargetSetting
     targets = Targets(settings, TABLE, ["127.0.0.1:8787", "127.0.0.1:8788"])
     with pytest.raises(TargetNotAllowed, match=r"^(localhost|127\.0\.0\.1):878[78] is this proxy itself: name the provider's address"):
         targets.resolve(raw_target, host, None, ROUTES.match("POST", raw_target))
+
+
+def test_what_is_addressed_to_a_listener_with_an_upstream_of_its_own_goes_there_whatever_its_service() -> None:
+    settings = TargetSettings(upstreams=LOCAL, by_listener={"127.0.0.2": "https://gateway.example/base"})
+    for path in (CONVERSE, "/endpoints/llama/invocations", "/unheard-of"):
+        target = resolve(path, "127.0.0.2:4711", scope(), settings)
+        assert (where(target), target.origin_path) == ("https://gateway.example:443", f"/base{path}".encode())
+        assert (target.ours, target.region) == (True, "eu-west-1")
+    assert where(resolve(CONVERSE, OURS, scope(), settings)) == LOCAL["bedrock-runtime"]
+
+
+def test_the_region_of_a_call_that_names_none_is_that_of_the_aws_host_it_is_led_to() -> None:
+    settings = TargetSettings(by_listener={"127.0.0.2": f"https://{AWS}"})
+    assert resolve(CONVERSE, "127.0.0.2:4711", None, settings).region == "us-east-1"

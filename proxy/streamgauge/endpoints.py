@@ -7,10 +7,13 @@ Must not know: processes, sockets. The environment is an argument.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
+
+from streamgauge.addresses import parse_upstream
+from streamgauge.errors import UsageError
 
 
 class Variable(msgspec.Struct, frozen=True):
@@ -42,62 +45,96 @@ _BEDROCK_HOST = re.compile(
 )
 
 
-class Redirection(msgspec.Struct, frozen=True):
-    """What ``run`` does to an environment: variables to set, upstreams that were configured there before, sentences for the user."""
+class Way(msgspec.Struct, frozen=True):
+    """One of our listening addresses: where all that comes to it goes (``None``: where its service is, as configured), and whom it serves.
 
+    ``variables`` are the names to be set, each with the path that its value ends in.
+    """
+
+    upstream: str | None
     variables: dict[str, str]
-    upstreams: dict[str, str]
+
+
+class Redirection(msgspec.Struct, frozen=True):
+    """What ``run`` does to an environment: the ways, the first of them without an upstream of its own; variables besides; sentences for the user."""
+
+    ways: tuple[Way, ...]
+    variables: dict[str, str]
     notes: tuple[str, ...]
 
+    def pointed(self, bases: Sequence[str]) -> dict[str, str]:
+        """All variables to set; ``bases`` are the URLs of our listening addresses, one for each way."""
+        pointed = {name: base + path for way, base in zip(self.ways, bases, strict=True) for name, path in way.variables.items()}
+        return pointed | self.variables
 
-def redirect(environ: Mapping[str, str], base: str, configured: Mapping[str, str], home: str | None = None) -> Redirection:
-    """Point every SDK at ``base``; an endpoint that the environment names already becomes our upstream, unless ``configured`` has one.
 
-    ``home`` is the region of requests that name none; default: the environment's. A variable whose calls would reach another host through us
-    than without us is left alone, with a note.
+def redirect(environ: Mapping[str, str], given: Collection[str], files: Mapping[str, str] | None = None) -> Redirection:
+    """Point every SDK at us, each at a way to where it goes without us.
+
+    An endpoint that a variable names is the upstream of those clients only that read this variable: a gateway that somebody has for one SDK must
+    not get the prompts, and the session token, of another. So each distinct endpoint gets a listening address of its own, and what comes
+    there goes nowhere else. ``given`` are the services whose upstream the user names for this run: that holds for all of a service's clients.
+    ``files`` has what boto3 reads from its settings files where no variable names an endpoint, by service.
     """
-    variables: dict[str, str] = {}
-    upstreams: dict[str, str] = {}
+    direct: dict[str, str] = {}
+    through: dict[str, dict[str, str]] = {}
     notes: list[str] = []
     for variable in VARIABLES:
-        before = environ.get(variable.name) or (environ.get("AWS_ENDPOINT_URL") if variable.client.startswith("boto3") else None)
+        before = _before(environ, variable, files or {})
+        reason = _no_upstream(before) if before else None
         if variable.name == OPENAI:
-            reason = _not_for_us(environ, before, {**upstreams, **configured}.get(variable.service), home or region(environ))
-        else:
-            reason = None
-            if before and variable.service not in configured:
-                named = _without_path(before) if variable.path else before.rstrip("/")
-                if upstreams.setdefault(variable.service, named) != named:
-                    reason = f"another variable names a different endpoint for {variable.service}; calls that use this one are not measured"
+            reason = reason or _not_for_us(environ, before)
         if reason:
             notes.append(f"{variable.name} is left alone: {reason}")
-            continue
-        path = urlsplit(before).path if before else variable.path
-        variables[variable.name] = base + (path if variable.path or not before else "")
-    if environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
+        elif not before or variable.service in given:
+            direct[variable.name] = urlsplit(before).path if before and variable.path else variable.path
+        else:
+            named, path = (_without_path(before), urlsplit(before).path) if variable.path else (before.rstrip("/"), "")
+            through.setdefault(named, {})[variable.name] = path
+    ways = (Way(None, direct), *(Way(upstream, variables) for upstream, variables in through.items()))
+    return Redirection(ways, *_besides(environ, notes))
+
+
+def _before(environ: Mapping[str, str], variable: Variable, files: Mapping[str, str]) -> str | None:
+    """The endpoint that the variable's clients have without us, if any is configured."""
+    if not variable.client.startswith("boto3"):
+        return environ.get(variable.name)
+    if _ignores_endpoints(environ):
+        return None
+    return environ.get(variable.name) or environ.get("AWS_ENDPOINT_URL") or files.get(variable.service)
+
+
+def _ignores_endpoints(environ: Mapping[str, str]) -> bool:
+    return environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true"
+
+
+def _besides(environ: Mapping[str, str], notes: list[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    variables = {}
+    if _ignores_endpoints(environ):
         variables["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"] = "false"
         notes.append("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS is set to false for this command, so that boto3 finds the proxy")
     if environ.get("AWS_BEARER_TOKEN_BEDROCK"):
         notes.append("AWS_BEARER_TOKEN_BEDROCK is set: boto3 sends bearer keys over https only and will refuse this http proxy")
-    return Redirection(variables, upstreams, tuple(notes))
+    return variables, tuple(notes)
 
 
-def _not_for_us(environ: Mapping[str, str], base_url: str | None, upstream: str | None, home: str | None) -> str | None:
-    """Why OPENAI_BASE_URL must stay as it is, or None.
+def _no_upstream(before: str) -> str | None:
+    try:
+        parse_upstream(before, "")
+    except UsageError:  # its text is not repeated: such a value may hold a password
+        return "its value is no URL of the form http://host[:port][/path] or https://host[:port][/path]"
+    return None
 
-    It never defines an upstream: any provider may stand there, and boto3's calls, prompt and session token included, would go to him.
-    """
+
+def _not_for_us(environ: Mapping[str, str], base_url: str | None) -> str | None:
+    """Why OPENAI_BASE_URL must stay as it is, or None. Any provider may stand there; what is not Bedrock is none of our business."""
     if not base_url:
         own = environ.get("OPENAI_API_KEY", "").startswith(OPENAI_OWN_KEY)
         return "this application talks to OpenAI itself, not to Bedrock" if own else None
     host = urlsplit(base_url).hostname or ""
-    aws = _BEDROCK_HOST.fullmatch(host)
-    if not aws:
+    if not _BEDROCK_HOST.fullmatch(host):
         return "it names another host than those of Bedrock's runtime"
-    reached = urlsplit(upstream).hostname if upstream else f"bedrock-runtime.{home}.{aws['suffix']}"
-    if host == reached:
-        return None
-    return f"calls through the proxy would not reach {host}; to measure them add --upstream bedrock-runtime=https://{host}"
+    return None
 
 
 def _without_path(url: str) -> str:
@@ -110,12 +147,12 @@ def region(environ: Mapping[str, str]) -> str | None:
     return environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
 
 
-def without_proxy(environ: Mapping[str, str], host: str) -> dict[str, str]:
-    """``NO_PROXY`` extended by ``host``, where a corporate proxy is configured: calls to us must not take that way round."""
+def without_proxy(environ: Mapping[str, str], hosts: Iterable[str]) -> dict[str, str]:
+    """``NO_PROXY`` extended by ``hosts``, where a corporate proxy is configured: calls to us must not take that way round."""
     if not any(environ.get(name) for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")):
         return {}
     before = environ.get("NO_PROXY") or environ.get("no_proxy") or ""
-    value = ",".join(part for part in (before, host) if part)
+    value = ",".join(part for part in (before, *hosts) if part)
     return {"NO_PROXY": value, "no_proxy": value}
 
 

@@ -47,7 +47,8 @@ class TargetSettings:
     AWS regions, empty means any. ``default_region`` and ``default_service`` serve requests that name neither (no SigV4 signature, no
     scope in the key). ``extra_hosts`` are further hosts a caller may name: ``host``, ``host:port`` (reached as the caller says) or
     ``scheme://host[:port]`` (reached like this). ``own_hosts`` are public names of this proxy, ``llm.example.com`` or ``*.example.com``: only
-    what is addressed to a name that is ours for certain is signed with the proxy's role (see ``Target.ours``).
+    what is addressed to a name that is ours for certain is signed with the proxy's role (see ``Target.ours``). ``by_listener`` maps a host that
+    we listen on to the URL that everything addressed to it goes to, whatever its service: before ``upstreams``.
     """
 
     upstreams: dict[str, str] = field(default_factory=dict)
@@ -56,6 +57,7 @@ class TargetSettings:
     default_service: str = "bedrock-runtime"
     extra_hosts: tuple[str, ...] = ()
     own_hosts: tuple[str, ...] = ()
+    by_listener: dict[str, str] = field(default_factory=dict)
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -113,6 +115,7 @@ class Targets:
         self._aws_host, self._by_prefix = _aws_hosts(table)
         self._check()
         self._overrides = {name: parse_upstream(url, f"targets.upstreams.{name}") for name, url in settings.upstreams.items()}
+        self._by_listener = {host: parse_upstream(url, f"targets.by_listener.{host}") for host, url in settings.by_listener.items()}
         self._extra = dict(_extra(entry) for entry in settings.extra_hosts)
         self._own_names = frozenset(_own_name(entry) for entry in settings.own_hosts)
         self._listeners = Listeners(own_addresses)
@@ -220,7 +223,7 @@ class Targets:
         """The caller addressed us: service and region come from path and scope, the upstream's name replaces ours in Host."""
         found = self._addressed(service, signing)
         chosen = self._region(region)
-        upstream = self._override(found.name, chosen)
+        upstream = self._by_listener.get(split_authority(host)[0]) or self._override(found.name, chosen)
         if upstream is None:
             if chosen is None:
                 raise TargetNotAllowed(
@@ -229,6 +232,8 @@ class Targets:
             name = self._standard_host(found, chosen)
             self._allow_region(chosen, name)
             upstream = Upstream("https", name, 443, "")
+        if chosen is None and (aws := self._aws_host.fullmatch(upstream.host)):
+            chosen = aws["region"]
         header = bracketed(upstream.host, None if upstream.port == default_port(upstream.scheme) else upstream.port)
         rewritten = header.lower() != host.lower() or bool(upstream.path)
         raw, ours = header.encode("utf-8", "surrogateescape"), self._is_ours(split_authority(host)[0], upstream)

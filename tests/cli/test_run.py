@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from streamgauge.testing import Script, ScriptedUpstream
 
@@ -107,3 +111,73 @@ def test_the_report_covers_this_run_and_not_what_a_kept_ledger_held_before(tmp_p
         without = _run(*kept, "", **keys)
     assert "2 exchanges from" in again.stderr
     assert "no call came by" in without.stderr
+
+
+def test_the_closing_hint_shows_the_calls_of_this_run_only(tmp_path: Path) -> None:
+    keys = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "s"}
+    with ScriptedUpstream(Script(output_tokens=5)) as upstream:
+        kept = ("--ledger", str(tmp_path / "l.db"), "--upstream", f"bedrock-runtime={upstream.url}", "--", sys.executable, "-c")
+        _run(*kept, CHAT, **keys)
+        again = _run(*kept, CHAT, **keys)
+    hint = shlex.split(again.stderr.strip().splitlines()[-1].partition(": ")[2])
+    shown = subprocess.run([sys.executable, "-m", *hint], capture_output=True, text=True, timeout=60, check=True).stdout
+    assert len(shown.splitlines()) == 2
+
+
+def test_a_gateway_of_one_sdk_gets_the_calls_of_that_sdk_only(tmp_path: Path) -> None:
+    keys = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "s"}
+    unsigned = UNSIGNED.replace("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "ANTHROPIC_BEDROCK_BASE_URL")
+    with ScriptedUpstream(Script(output_tokens=5)) as one, ScriptedUpstream(Script(output_tokens=5)) as other:
+        endpoints = {"ANTHROPIC_BEDROCK_BASE_URL": one.url, "AWS_ENDPOINT_URL": other.url}
+        done = _run("--", sys.executable, "-c", unsigned + CHAT, **keys, **endpoints, HTTP_PROXY="http://127.0.0.1:1")
+        assert done.returncode == 3, done.stderr
+        assert [log.operation for log in one.wait(1)] == ["Converse"]
+        assert [log.operation for log in other.wait(2)] == ["ConverseStream"] * 2
+    assert "3 exchanges from" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_command_and_the_report_still_comes(number: signal.Signals, tmp_path: Path) -> None:
+    code = CHAT.replace("raise SystemExit(3)", "import time; print('called', flush=True); time.sleep(60)")
+    with ScriptedUpstream(Script(output_tokens=5)) as upstream:
+        command = [
+            sys.executable,
+            "-m",
+            "streamgauge",
+            "run",
+            "--upstream",
+            f"bedrock-runtime={upstream.url}",
+            "--",
+            sys.executable,
+            "-c",
+            code,
+        ]
+        environ = {**os.environ, "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "s"}
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ) as running:
+            assert running.stdout is not None
+            assert running.stdout.readline() == "called\n"
+            running.send_signal(number)
+            _, told = running.communicate(timeout=60)
+    assert running.returncode == 128 + number
+    assert "2 exchanges from" in told
+
+
+def test_a_reader_of_the_report_that_leaves_does_not_change_the_exit_code(tmp_path: Path) -> None:
+    with ScriptedUpstream(Script(output_tokens=5)) as upstream:
+        command = [
+            sys.executable,
+            "-m",
+            "streamgauge",
+            "run",
+            "--upstream",
+            f"bedrock-runtime={upstream.url}",
+            "--",
+            sys.executable,
+            "-c",
+            CHAT,
+        ]
+        environ = {**os.environ, "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "s"}
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environ) as running:
+            assert running.stderr is not None
+            running.stderr.close()
+            assert running.wait(60) == 3

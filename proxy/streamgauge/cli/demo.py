@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import signal
 import sys
 import tempfile
 import threading
@@ -62,13 +61,14 @@ def demo(
     Example: streamgauge demo
     """
     from streamgauge.app import Supervisor
+    from streamgauge.cli.ending import ended_in_order
     from streamgauge.cli.serve import log_to_stderr
     from streamgauge.config import load
 
     _forget_the_users_setup()
     where = ledger or str(Path(tempfile.mkdtemp(prefix="streamgauge-demo-")) / "ledger.db")
     log_to_stderr("CRITICAL")
-    with _ended_in_order(), _upstream(model=model) as url:
+    with ended_in_order(), _upstream(model=model) as url:
         settings = load(
             None,
             {
@@ -103,24 +103,6 @@ def _forget_the_users_setup() -> None:
         AWS_CONFIG_FILE=os.devnull,
         AWS_SHARED_CREDENTIALS_FILE=os.devnull,
     )
-
-
-@contextlib.contextmanager
-def _ended_in_order() -> Iterator[None]:
-    """SIGTERM and a closed terminal stop what was started here, as an error would, and end the process with 128 + n."""
-
-    def leave(number: int, _: object) -> None:
-        raise SystemExit(128 + number)
-
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    for number, handler in before.items():
-        if handler is not signal.SIG_IGN:  # nohup
-            signal.signal(number, leave)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

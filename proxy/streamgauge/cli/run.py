@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
-import subprocess
+import shlex
 import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streamgauge.errors import CouldNotRun, UsageError
+from streamgauge.errors import StreamgaugeError
 
 if TYPE_CHECKING:
     from streamgauge.app import Supervisor
@@ -38,40 +36,50 @@ def run(
 ) -> None:
     """Start a private proxy on free ports, point the SDKs of CMD at it, run CMD, print what was measured, exit with CMD's code.
 
+    It sets, for CMD only: AWS_ENDPOINT_URL_BEDROCK_RUNTIME, AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME, ANTHROPIC_BEDROCK_BASE_URL,
+    ANTHROPIC_BEDROCK_MANTLE_BASE_URL, AWS_BEDROCK_RUNTIME_ENDPOINT (LiteLLM) and OPENAI_BASE_URL. What such a variable named before stays
+    where its clients' calls go. Never HTTP_PROXY.
+
     Example: streamgauge run -- python chat.py
     """
     from streamgauge import endpoints
     from streamgauge.app import Supervisor
+    from streamgauge.cli import aws_files
+    from streamgauge.cli.ending import ended_in_order, run_to_its_end
     from streamgauge.cli.serve import log_to_stderr, overrides, upstreams
     from streamgauge.config import load
 
     given = upstreams(upstream) if upstream else {}
-    found = endpoints.redirect(os.environ, "", given).upstreams
-    pairs = [f"{service}={url}" for service, url in {**found, **given}.items()]
+    redirection = endpoints.redirect(os.environ, given, aws_files.endpoints(os.environ))
+    hosts = [f"127.0.0.{number}" for number in range(1, len(redirection.ways) + 1)]
     where = ledger or str(Path(tempfile.mkdtemp(prefix="streamgauge-run-")) / "ledger.db")
     settings = load(
         config,
-        overrides(["127.0.0.1:0"], "127.0.0.1:0", pairs, where, None, signing, region or endpoints.region(os.environ))
-        # A spool shared with another proxy would put that one's rows into this ledger, and these into that one's.
-        | {"log_level": "WARNING", "relay.early_credentials": True, "spool_dir": f"{Path(where).expanduser()}.spool"},
+        overrides([f"{host}:0" for host in hosts], "127.0.0.1:0", upstream, where, None, signing, region or endpoints.region(os.environ))
+        | {
+            "targets.by_listener": {host: way.upstream for host, way in zip(hosts, redirection.ways, strict=True) if way.upstream},
+            "log_level": "WARNING",
+            "relay.early_credentials": True,
+            # A spool shared with another proxy would put that one's rows into this ledger, and these into that one's.
+            "spool_dir": f"{Path(where).expanduser()}.spool",
+        },
     )
     log_to_stderr("WARNING")
     proxy = Supervisor(settings)
     proxy.proxy_id += f"-{uuid.uuid4().hex[:8]}"  # process ids repeat, in containers at once, and a kept ledger holds many runs
-    proxy.open()
-    try:
-        targets = settings.targets
-        configured = {service: url for service, url in targets.upstreams.items() if service in given or service not in found}
-        redirection = endpoints.redirect(os.environ, f"http://{proxy.addresses[0]}", configured, targets.default_region)
-        for note in redirection.notes:
-            sys.stderr.write(f"streamgauge: {note}\n")
-        _wait_until_up(proxy)
-        environ = {**os.environ, **redirection.variables, **endpoints.without_proxy(os.environ, "127.0.0.1")}
-        code = _measured(proxy, command, environ)
-    finally:
-        proxy.stop()
-    if not quiet:
-        _report(proxy.ledger, proxy.proxy_id)
+    with ended_in_order():
+        proxy.open()
+        try:
+            for note in redirection.notes:
+                sys.stderr.write(f"streamgauge: {note}\n")
+            _wait_until_up(proxy)
+            pointed = redirection.pointed([f"http://{address}" for address in proxy.addresses])
+            environ = {**os.environ, **pointed, **endpoints.without_proxy(os.environ, hosts)}
+            code = run_to_its_end(command, environ, proxy.tend)
+        finally:
+            proxy.stop()
+        if not quiet:
+            _tell(proxy.ledger, proxy.proxy_id)
     raise typer.Exit(code)
 
 
@@ -89,27 +97,16 @@ def _wait_until_up(proxy: Supervisor) -> None:
         proxy.tend()
 
 
-def _measured(proxy: Supervisor, command: Sequence[str], environ: dict[str, str]) -> int:
-    """Run the command while the supervisor tends its processes; its exit code, 128 + n where signal n ended it."""
+def _tell(ledger: Path, proxy_id: str) -> None:
+    """The report, if anybody is there to read it; the exit code is the command's whatever becomes of the report."""
+    from streamgauge.cli.output import PipeClosed
+
     try:
-        child = subprocess.Popen(command, env=environ)
-    except FileNotFoundError:
-        raise UsageError(f"{command[0]}: no such command") from None
-    except OSError as error:
-        raise CouldNotRun(f"{command[0]} cannot be started ({error.strerror})") from None
-    # Ctrl-C reaches the command by itself (same terminal); a SIGTERM meant for it comes to us.
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN), signal.signal(signal.SIGTERM, lambda *_: child.terminate())
-    try:
-        while True:
-            try:
-                code = child.wait(0.2)
-                break
-            except subprocess.TimeoutExpired:
-                proxy.tend()
-    finally:
-        signal.signal(signal.SIGINT, before[0])
-        signal.signal(signal.SIGTERM, before[1])
-    return code if code >= 0 else 128 - code
+        _report(ledger, proxy_id)
+    except (PipeClosed, OSError):  # the terminal has closed, or `2>&1 | head` has seen enough
+        pass
+    except StreamgaugeError as error:
+        sys.stderr.write(f"streamgauge: no report: {error}\n")
 
 
 def _report(ledger: Path, proxy_id: str) -> None:
@@ -126,4 +123,6 @@ def _report(ledger: Path, proxy_id: str) -> None:
     with contextlib.redirect_stdout(sys.stdout if sys.stdout.isatty() else sys.stderr):
         print()
         measured.show(ledger, where=this_run)
-        print(f"\nEvery field of every call: streamgauge exchanges --format jsonl --ledger {ledger}")
+        print(
+            f"\nEvery field of these calls: streamgauge exchanges --format jsonl --where {this_run[0]} --ledger {shlex.quote(str(ledger))}"
+        )
