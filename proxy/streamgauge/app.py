@@ -74,7 +74,7 @@ class Supervisor:
         config = self.config
         Targets(config.targets, shipped_table())  # what cannot work is said here, before anything listens
         listeners = [split(address) for address in (*config.listen, config.admin)]
-        refuse_loops(listeners, config.targets.upstreams, config.targets.extra_hosts, self.lookup)
+        refuse_loops(listeners, config.targets.upstreams | config.targets.by_listener, config.targets.extra_hosts, self.lookup)
         if self.ledger.is_dir():
             raise CouldNotRun(f"the ledger {self.ledger} is a directory: name a file in it")
         refuse_unusable(self.ledger)
