@@ -104,8 +104,12 @@ def test_no_such_exchange_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> 
     assert "no exchange 'nothing'" in capsys.readouterr().err
 
 
-def test_nothing_that_matches_is_exit_code_3_for_people_and_an_empty_answer_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["exchanges", "--where", "team=nobody"]) == 3
-    assert "no exchange in" in capsys.readouterr().err
-    assert run(["exchanges", "--where", "team=nobody", "--format", "jsonl"]) == 0
-    assert capsys.readouterr().out == ""
+def test_nothing_that_matches_is_exit_code_3_and_an_empty_answer_that_programs_can_read(capsys: pytest.CaptureFixture[str]) -> None:
+    written = {}
+    for form in ("table", "jsonl", "csv"):
+        assert run(["exchanges", "--where", "team=nobody", "--format", form]) == 3
+        written[form], told = capsys.readouterr()
+        assert "no exchange in" in told
+    assert written["table"] == written["jsonl"] == ""
+    assert next(csv.reader([written["csv"]])) == list(Measurement.__struct_fields__)
+    assert len(written["csv"].splitlines()) == 1

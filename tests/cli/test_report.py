@@ -65,3 +65,17 @@ def test_what_cannot_be_meant_is_exit_code_2(arguments: list[str], capsys: pytes
 def test_nothing_that_matches_is_exit_code_3(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["report", command, "--since", "2027-01-01"]) == 3
     assert "widen --since" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["latency", "errors"])
+def test_where_nothing_matches_a_program_gets_an_empty_answer_that_it_can_read(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def written(form: str, *more: str, code: int = 3) -> str:
+        assert run(["report", command, "--by", "team", "--format", form, *more]) == code
+        return capsys.readouterr().out
+
+    assert json.loads(written("json", "--since", "2027-01-01"))["groups"] == []
+    assert written("jsonl", "--since", "2027-01-01") == ""
+    assert written("md", "--since", "2027-01-01") == ""
+    empty = written("csv", "--since", "2027-01-01")
+    assert len(empty.splitlines()) == 1
+    assert empty == written("csv", code=0).splitlines(keepends=True)[0]

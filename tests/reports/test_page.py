@@ -36,6 +36,6 @@ def test_json_lines_are_one_object_a_line() -> None:
 
 def test_csv_is_read_back_as_it_was_meant() -> None:
     records = [{"id": 'a"b,c', "ok": True, "none": None, "more": {"x": 1}}, {"id": "line\nbreak", "ok": False, "none": None, "more": []}]
-    rows = list(csv.reader("\r\n".join(csv_lines(records)).splitlines(keepends=True)))
+    rows = list(csv.reader("\r\n".join(csv_lines(records, list(records[0]))).splitlines(keepends=True)))
     assert rows == [["id", "ok", "none", "more"], ['a"b,c', "true", "", '{"x":1}'], ["line\nbreak", "false", "", "[]"]]
-    assert list(csv_lines([])) == []
+    assert list(csv_lines([], ["id", "ok"])) == ["id,ok"]

@@ -97,6 +97,20 @@ def test_nothing_that_matches_is_not_enough_data(path: Path, tmp_path: Path) -> 
         for page in (pages.latency_page, pages.errors_page):
             with pytest.raises(NotEnoughData, match=r"it holds 3,0\d\d exchanges from .*; widen --since"):
                 page(ledger, nothing)
+        with pytest.raises(NotEnoughData, match="widen --since"):
+            list(pages.exchange_records(ledger, nothing, None))
+        with pytest.raises(NotEnoughData, match="widen --since"):
+            pages.exchanges_page(ledger, nothing, None)
+
+
+def test_a_page_s_fields_are_those_of_its_records(path: Path) -> None:
+    by = Selection(by=("team", "outcome", "streaming"))
+    with Ledger(path) as ledger:
+        for page in (pages.latency_page(ledger, by), pages.errors_page(ledger, by)):
+            assert all(list(record) == list(page.fields) for record in page.records)
+
+
+def test_an_empty_ledger_says_so(tmp_path: Path) -> None:
     with Ledger(write(tmp_path / "empty.db", [])) as ledger, pytest.raises(NotEnoughData, match="it is empty"):
         pages.latency_page(ledger, Selection())
 

@@ -44,7 +44,7 @@ def exchanges(
     from streamgauge.cli.output import Screen, patient, watched, write
     from streamgauge.reports import pages
     from streamgauge.reports.page import as_text, csv_lines, json_lines
-    from streamgauge.reports.query import Ledger
+    from streamgauge.reports.query import COLUMNS, Ledger
     from streamgauge.reports.selection import read
     from streamgauge.sinks.ledger_read import default_ledger_path
 
@@ -57,7 +57,7 @@ def exchanges(
             screen.show(as_text(page, screen.width, screen.chars))
         else:
             records = watched(pages.exchange_records(opened, selection, limit or None))
-            write(json_lines(records) if format_ is ListFormat.jsonl else csv_lines(records))
+            write(json_lines(records) if format_ is ListFormat.jsonl else csv_lines(records, COLUMNS))
 
 
 def show(

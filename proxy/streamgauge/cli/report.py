@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -62,7 +64,7 @@ def latency(
     aim = read_objective(objective)
     screen = Screen()
     drawn = (screen.terminal and format_ is ReportFormat.table) if plot is None else plot
-    with Ledger(ledger or default_ledger_path()) as opened:
+    with Ledger(ledger or default_ledger_path()) as opened, _empty_too(format_, screen):
         page = pages.latency_page(opened, selection, aim, plot=drawn, width=screen.width or 100, chars=screen.chars, watch=watched)
     _write(page, format_, screen)
 
@@ -88,9 +90,23 @@ def errors(
     from streamgauge.sinks.ledger_read import default_ledger_path
 
     selection = read(since=since, until=until, by=by, where=where, now=datetime.now(UTC))
-    with Ledger(ledger or default_ledger_path()) as opened, patient(f"counting in {opened.path}"):
+    screen = Screen()
+    with Ledger(ledger or default_ledger_path()) as opened, _empty_too(format_, screen), patient(f"counting in {opened.path}"):
         page = pages.errors_page(opened, selection)
-    _write(page, format_, Screen())
+    _write(page, format_, screen)
+
+
+@contextlib.contextmanager
+def _empty_too(format_: ReportFormat, screen: Screen) -> Iterator[None]:
+    """Where nothing matches, a program gets a report that it can read, and the exit code 3 besides."""
+    from streamgauge.reports.pages import NothingMatches
+
+    try:
+        yield
+    except NothingMatches as nothing:
+        if format_ in (ReportFormat.json, ReportFormat.jsonl, ReportFormat.csv):
+            _write(nothing.page, format_, screen)
+        raise
 
 
 def _write(page: Page, format_: ReportFormat, screen: Screen) -> None:
@@ -105,6 +121,6 @@ def _write(page: Page, format_: ReportFormat, screen: Screen) -> None:
         case ReportFormat.jsonl:
             write(json_lines(page.records))
         case ReportFormat.csv:
-            write(csv_lines(page.records))
+            write(csv_lines(page.records, page.fields))
         case ReportFormat.md:
             write(as_markdown(page))

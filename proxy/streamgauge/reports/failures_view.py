@@ -87,6 +87,11 @@ def records(report: FailureReport) -> list[dict[str, Any]]:
     ]
 
 
+def fields(report: FailureReport) -> list[str]:
+    """The names of a record's members."""
+    return list(dict.fromkeys([*report.by, *KINDS, "n", "share", "first", "last", "example"]))
+
+
 def summary(report: FailureReport, unmeasured: dict[str, int], seen: tuple[int, int] | None) -> dict[str, Any]:
     """Counts by outcome, usage source and reason; what has no row."""
     return {

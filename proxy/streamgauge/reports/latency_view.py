@@ -140,6 +140,12 @@ def records(report: LatencyReport) -> list[dict[str, Any]]:
     return [_record(report, group) for group in report.groups]
 
 
+def fields(report: LatencyReport) -> list[str]:
+    """The names of a record's members."""
+    figures = [f"{name}_{part}" for name in FIGURES_OF_REPORT for part in ("n", *_P)]
+    return list(dict.fromkeys([*report.by, "streaming", "counted", "other", *figures]))
+
+
 def _record(report: LatencyReport, group: Group) -> dict[str, Any]:
     record: dict[str, Any] = dict(zip(report.by, group.key, strict=True))
     record |= {"streaming": group.streaming, "counted": group.counted, "other": group.other}

@@ -6,7 +6,7 @@ import csv
 import io
 import itertools
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,13 +23,15 @@ _LINE_END = "\r\n"
 
 @dataclass(slots=True)
 class Page:
-    """``head`` and ``blocks`` are for people, ``records`` (flat, alike) and ``summary`` for programs; ``plots`` are text pictures, for screens only."""
+    """``head`` and ``blocks`` are for people, ``records`` (flat, alike) and ``summary`` for programs; ``plots`` are text pictures, for screens only;
+    ``fields`` are the records' names, also where there is no record."""
 
     head: str
     blocks: list[Block]
     records: list[dict[str, Any]]
     summary: dict[str, Any]
     plots: list[list[str]] = field(default_factory=list)
+    fields: Sequence[str] = ()
 
 
 def as_text(page: Page, width: int | None, chars: Ink = UNICODE) -> list[Line]:
@@ -68,15 +70,11 @@ def json_lines(records: Iterable[dict[str, Any]]) -> Iterator[str]:
     return (encoder.encode(record).decode() for record in records)
 
 
-def csv_lines(records: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """RFC 4180 with a heading taken from the first record; absent is empty, booleans are true and false, a nested value is JSON."""
-    whole = iter(records)
-    first = next(whole, None)
-    if first is None:
-        return
+def csv_lines(records: Iterable[dict[str, Any]], fields: Sequence[str]) -> Iterator[str]:
+    """RFC 4180 with a heading, also without records; absent is empty, booleans are true and false, a nested value is JSON."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator=_LINE_END)
-    for cells in itertools.chain([list(first)], (record.values() for record in itertools.chain([first], whole))):
+    for cells in itertools.chain([fields], (record.values() for record in records)):
         writer.writerow([_cell(value) for value in cells])
         yield buffer.getvalue().removesuffix(_LINE_END)
         buffer.seek(0)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NoReturn
 
 from streamgauge.errors import NotEnoughData, UsageError
 from streamgauge.records import Measurement
@@ -20,6 +20,14 @@ Watch = Callable[[Iterable[Any]], Iterable[Any]]
 MIN_PLOT_WIDTH = 60
 
 
+class NothingMatches(NotEnoughData):
+    """No exchange meets the selection. ``page`` is the report all the same, for programs: no groups, every count zero."""
+
+    def __init__(self, message: str, page: Page) -> None:
+        super().__init__(message)
+        self.page = page
+
+
 def latency_page(
     ledger: Ledger,
     selection: Selection,
@@ -30,36 +38,43 @@ def latency_page(
     chars: Ink = UNICODE,
     watch: Watch = iter,
 ) -> Page:
-    """``report latency``. Raises ``NotEnoughData`` when nothing matches the selection."""
+    """``report latency``. Raises ``NothingMatches``."""
     head = _head(ledger, selection)
-    found = latency.report(watch(ledger.rows(selection, latency.columns(selection))), selection, aim)
+    rows = watch(ledger.rows(selection, latency.columns(selection))) if head else ()
+    found = latency.report(rows, selection, aim)
     spenders = latency_view.spenders(found)
-    return Page(
+    page = Page(
         head,
         [*latency_view.tables(found), latency_view.verdict(found), *([spenders] if spenders else [])],
         latency_view.records(found),
         _period(selection) | latency_view.summary(found),
         [picture] if plot and (picture := latency_view.plot(found, max(MIN_PLOT_WIDTH, width), chars)) else [],
+        latency_view.fields(found),
     )
+    return page if head else _refuse(ledger, page)
 
 
 def errors_page(ledger: Ledger, selection: Selection) -> Page:
-    """``report errors``. Raises ``NotEnoughData`` when nothing matches the selection."""
+    """``report errors``. Raises ``NothingMatches``."""
     head = _head(ledger, selection)
-    found = failures.report(ledger.counts(selection, failures.columns(selection)), selection)
+    found = failures.report(ledger.counts(selection, failures.columns(selection)) if head else (), selection)
     unmeasured, seen = ledger.unmeasured(), ledger.seen()
     accounts = failures_view.accounts(found, unmeasured, seen)
-    return Page(
+    page = Page(
         head,
         [failures_view.verdict(found), *failures_view.tables(found), *([accounts] if accounts else [])],
         failures_view.records(found),
         _period(selection) | failures_view.summary(found, unmeasured, seen),
+        fields=failures_view.fields(found),
     )
+    return page if head else _refuse(ledger, page)
 
 
 def exchanges_page(ledger: Ledger, selection: Selection, limit: int | None) -> Page:
-    """``exchanges`` as a table, newest first, at most ``limit`` of them. Raises ``NotEnoughData`` when nothing matches."""
+    """``exchanges`` as a table, newest first, at most ``limit`` of them. Raises ``NothingMatches``."""
     head = _head(ledger, selection)
+    if not head:
+        _refuse(ledger, Page("", [], [], {}))
     rows = list(ledger.rows(selection, listing.COLUMNS, newest_first=True, limit=limit))
     table = listing.table(rows)
     total = ledger.span(selection)[0]
@@ -68,9 +83,14 @@ def exchanges_page(ledger: Ledger, selection: Selection, limit: int | None) -> P
     return Page(head, [table], [], {})
 
 
-def exchange_records(ledger: Ledger, selection: Selection, limit: int | None) -> Iterable[dict[str, Any]]:
-    """Full rows with all fields of the Measurement, newest first, one at a time."""
-    return (row._asdict() for row in ledger.measurements(selection, limit))
+def exchange_records(ledger: Ledger, selection: Selection, limit: int | None) -> Iterator[dict[str, Any]]:
+    """Full rows with all fields of the Measurement, newest first, one at a time. Raises ``NothingMatches`` in the place of the first."""
+    empty = True
+    for row in ledger.measurements(selection, limit):
+        empty = False
+        yield row._asdict()
+    if empty:
+        _refuse(ledger, Page("", [], [], {}))
 
 
 def find(ledger: Ledger, name: str) -> tuple[Measurement, list[Measurement]]:
@@ -89,14 +109,16 @@ def find(ledger: Ledger, name: str) -> tuple[Measurement, list[Measurement]]:
 
 
 def _head(ledger: Ledger, selection: Selection) -> str:
+    """What a page is about; empty where nothing matches."""
     n, first, last = ledger.span(selection)
-    if not n:
-        all_of_them, begin, end = ledger.span()
-        held = f"it holds {plural(all_of_them, 'exchange')} from {moment(begin)} to {moment(end)} UTC" if all_of_them else "it is empty"
-        raise NotEnoughData(
-            f"no exchange in {ledger.path} matches; {held}" + ("; widen --since, --until or --where" if all_of_them else "")
-        )
-    return f"{plural(n, 'exchange')} from {moment(first)} to {moment(last)} UTC in {ledger.path}"
+    return f"{plural(n, 'exchange')} from {moment(first)} to {moment(last)} UTC in {ledger.path}" if n else ""
+
+
+def _refuse(ledger: Ledger, page: Page) -> NoReturn:
+    all_of_them, begin, end = ledger.span()
+    held = f"it holds {plural(all_of_them, 'exchange')} from {moment(begin)} to {moment(end)} UTC" if all_of_them else "it is empty"
+    hint = "; widen --since, --until or --where" if all_of_them else ""
+    raise NothingMatches(f"no exchange in {ledger.path} matches; {held}{hint}", page)
 
 
 def _period(selection: Selection) -> dict[str, Any]:
