@@ -23,6 +23,8 @@ class Scripted:
         self.answers = list(answers)
         self.at_close = at_close
         self.frames = 0
+        self.written = 0
+        self.kept: bytes | None = None
 
     def feed(self, body: bytes) -> Sequence[StreamEvent]:
         self.frames += 1

@@ -41,6 +41,16 @@ class Dialect(Protocol):
     def frames(self) -> int:
         """Complete frames of any kind so far, also those that say nothing."""
 
+    @property
+    def written(self) -> int:
+        """Bytes (UTF-8) of generated text in a stream so far; an answer in one piece is not looked into and has 0."""
+
+    @property
+    def kept(self) -> bytes | None:
+        """The body, as far as it was kept, for an estimate of its tokens: of an answer in one piece once it is complete, of a stream
+        if that was asked for (``keeping.Keeping``).
+        """
+
     def feed(self, body: bytes) -> Events:
         """Take the next body bytes, in any slicing; return the events they complete.
 
@@ -83,6 +93,16 @@ class StreamDialect(ABC, Generic[F]):
         self._over = False
         self._faulted = False
         self._broken: Undecodable | None = None
+
+    @property
+    def written(self) -> int:
+        """See ``Dialect``; subclasses that know text count it."""
+        return 0
+
+    @property
+    def kept(self) -> bytes | None:
+        """See ``Dialect``: nothing."""
+        return None
 
     @abstractmethod
     def _read(self, frame: F) -> Events:
@@ -164,6 +184,7 @@ class Meaning(Protocol):
     """What the data of a provider's events mean; ``over`` once the end marker was seen."""
 
     over: bool
+    written: int
 
     def read(self, data: bytes) -> Events:
         """Say what one event's data mean. Raises Undecodable."""
@@ -177,6 +198,11 @@ class NamedErrorDialect(SseDialect):
     def __init__(self, events: Meaning, opening: Events = NOTHING) -> None:
         super().__init__(opening)
         self._events = events
+
+    @property
+    def written(self) -> int:
+        """See ``Dialect``."""
+        return self._events.written
 
     def _read(self, frame: SseFrame) -> Events:
         name, data = frame
@@ -200,12 +226,18 @@ class WholeBody(ABC):
     Such a body is one frame. It yields no ``Output``: without streaming there is no moment of the first token to be seen.
     """
 
-    __slots__ = ("_body", "_opening", "frames")
+    __slots__ = ("_body", "_opening", "frames", "kept")
 
     def __init__(self, opening: Events = NOTHING) -> None:
         self.frames = 0
+        self.kept: bytes | None = None
         self._opening = opening
         self._body = BoundedBody()
+
+    @property
+    def written(self) -> int:
+        """See ``Dialect``."""
+        return 0
 
     @abstractmethod
     def _read(self, body: bytes) -> Events:
@@ -225,7 +257,7 @@ class WholeBody(ABC):
 
     def close(self) -> Events:
         """See ``Dialect.close``."""
-        body = self._body.take()
+        body = self.kept = self._body.take()
         self.frames = 1
         return [*self._opening, *self._read(body)]
 

@@ -29,6 +29,16 @@ class Compressed:
         """See ``Dialect``."""
         return self._inner.frames
 
+    @property
+    def written(self) -> int:
+        """See ``Dialect``."""
+        return self._inner.written
+
+    @property
+    def kept(self) -> bytes | None:
+        """See ``Dialect``."""
+        return self._inner.kept
+
     def feed(self, body: bytes) -> Events:
         """See ``Dialect.feed``."""
         if self._broken is not None:

@@ -6,6 +6,8 @@ carries the usage: a stream without it is complete, its usage unknown.
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from streamgauge.dialects.base import NOTHING, Events, StreamDialect, WholeBody, decoded
@@ -16,9 +18,11 @@ from streamgauge.dialects.meaning.converse_events import (
     StopEvent,
     account_events,
     delta_output,
+    delta_size,
     start_output,
+    start_size,
 )
-from streamgauge.dialects.meaning.counts import exception_name
+from streamgauge.dialects.meaning.counts import exception_name, text_size
 from streamgauge.dialects.meaning.error_body import body_fault
 from streamgauge.errors import Undecodable
 from streamgauge.framing.eventstream import EventStreamDecoder, Frame
@@ -34,17 +38,23 @@ TEXT_DELTA = b'{"contentBlockIndex":0,"delta":{"text":"'
 """How Bedrock writes a text delta (keys sorted). What begins like this and does not end the text at once needs no JSON parser."""
 
 _TEXT_AT = len(TEXT_DELTA)
-_NO_TEXT = (b'"', b"")
+_BACKSLASH = 0x5C
 
 
 class ConverseStream(StreamDialect[Frame]):
     """The events of one ConverseStream response."""
 
-    __slots__ = ("_frames",)
+    __slots__ = ("_frames", "_written")
 
     def __init__(self, opening: Events = NOTHING) -> None:
         self._frames = EventStreamDecoder()
+        self._written = 0
         super().__init__(self._frames, opening)
+
+    @property
+    def written(self) -> int:
+        """See ``Dialect``."""
+        return self._written
 
     def feed(self, body: bytes) -> Events:
         """See ``Dialect.feed``. A read that is one whole frame, as nearly all are, takes the short way."""
@@ -63,17 +73,39 @@ class ConverseStream(StreamDialect[Frame]):
         if kind != "event":
             return NOTHING if kind is None else self._fault(exception_name(name))
         if name == "contentBlockDelta":
-            if payload.startswith(TEXT_DELTA) and payload[_TEXT_AT : _TEXT_AT + 1] not in _NO_TEXT:
+            if payload.startswith(TEXT_DELTA):
+                end = payload.find(b'"', _TEXT_AT)
+                if end > _TEXT_AT:
+                    if payload[end - 1] == _BACKSLASH:
+                        end = _end_of_text(payload)
+                    self._written += end - _TEXT_AT
+                    return VISIBLE
+            said = decoded(_delta, payload)
+            delta = said.delta
+            if delta is not None and delta.text:
+                self._written += text_size(delta.text)
                 return VISIBLE
-            return delta_output(decoded(_delta, payload))
+            self._written += delta_size(said)
+            return delta_output(said)
         if name == "contentBlockStart":
-            return start_output(decoded(_start, payload))
+            start = decoded(_start, payload)
+            self._written += start_size(start)
+            return start_output(start)
         if name == "messageStop":
             self._over = True
             return (Finished(decoded(_stop, payload).stopReason),)
         if name == "metadata":
             return account_events(decoded(_account, payload))
         return NOTHING
+
+
+_TEXT = re.compile(rb'(?:[^"\\]|\\.)*')
+
+
+def _end_of_text(payload: bytes) -> int:
+    """Where the text of a text delta ends that has quotation marks of its own."""
+    found = _TEXT.match(payload, _TEXT_AT)
+    return found.end() if found is not None else len(payload)
 
 
 class Converse(WholeBody):

@@ -32,6 +32,16 @@ class Failed:
         self._held: bytearray | None = bytearray()
         self._coding = headers.get("content-encoding")
 
+    @property
+    def written(self) -> int:
+        """See ``Dialect``: an error's text is not generated."""
+        return 0
+
+    @property
+    def kept(self) -> bytes | None:
+        """See ``Dialect``: nothing."""
+        return None
+
     def feed(self, body: bytes) -> Events:
         """See ``Dialect.feed``; never raises."""
         if self._held is not None:

@@ -20,15 +20,17 @@ from streamgauge.dialects.meaning.converse_events import (
     StopEvent,
     account_events,
     delta_output,
+    delta_size,
     start_output,
+    start_size,
 )
-from streamgauge.dialects.meaning.counts import exception_name
+from streamgauge.dialects.meaning.counts import exception_name, text_size
 from streamgauge.dialects.meaning.generated_text import GeneratedTextStream, read_answer
 from streamgauge.dialects.meaning.guardrail import INTERVENED, intervened, with_reason
 from streamgauge.dialects.meaning.invocation_metrics import EXTRAS, metrics_events
 from streamgauge.errors import Undecodable
 from streamgauge.framing.eventstream import EventStreamDecoder, Frame
-from streamgauge.records import Finished, UsageReported
+from streamgauge.records import VISIBLE, Finished, UsageReported
 
 
 class _Chunk(msgspec.Struct):
@@ -71,21 +73,29 @@ _NOVA_BEGINS = ("messageStart", "contentBlockStart", "contentBlockDelta", "conte
 
 class _Reader(Protocol):
     over: bool
+    written: int
 
     def read(self, payload: bytes) -> Events: ...
 
 
 class _NovaStream:
-    __slots__ = ("over",)
+    __slots__ = ("over", "written")
 
     def __init__(self) -> None:
         self.over = False
+        self.written = 0
 
     def read(self, payload: bytes) -> Events:
         event = decoded(_nova, payload)
         if event.contentBlockDelta is not None:
+            delta = event.contentBlockDelta.delta
+            if delta is not None and delta.text:
+                self.written += text_size(delta.text)
+                return VISIBLE
+            self.written += delta_size(event.contentBlockDelta)
             return delta_output(event.contentBlockDelta)
         if event.contentBlockStart is not None:
+            self.written += start_size(event.contentBlockStart)
             return start_output(event.contentBlockStart)
         if event.messageStop is not None:
             self.over = True
@@ -112,6 +122,11 @@ class InvokeModelStream(StreamDialect[Frame]):
         super().__init__(EventStreamDecoder(), opening)
         self._reader: _Reader | None = None
         self._blocked = False
+
+    @property
+    def written(self) -> int:
+        """See ``Dialect``."""
+        return self._reader.written if self._reader is not None else 0
 
     def _read(self, frame: Frame) -> Events:
         (kind, name, _), payload = frame

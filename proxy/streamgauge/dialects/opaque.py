@@ -20,6 +20,16 @@ class Opaque:
         self._opening = opening
         self._refused = refused
 
+    @property
+    def written(self) -> int:
+        """See ``Dialect``: nothing that is known to be text."""
+        return 0
+
+    @property
+    def kept(self) -> bytes | None:
+        """See ``Dialect``: nothing."""
+        return None
+
     def feed(self, body: bytes) -> Events:
         """See ``Dialect.feed``."""
         self.frames = 1 if body else self.frames

@@ -29,6 +29,11 @@ class OpenAiChatStream(SseDialect):
         super().__init__(opening)
         self._chunks = ChatStream()
 
+    @property
+    def written(self) -> int:
+        """See ``Dialect``."""
+        return self._chunks.written
+
     def _read(self, frame: SseFrame) -> Events:
         name, data = frame
         if data == _DONE:

@@ -21,7 +21,7 @@ _PLAIN = ("text/plain", "application/x-text")
 class SageMakerStream(StreamDialect[Frame]):
     """The parts of one streamed endpoint response. ``inner_type`` is the content type inside the parts, as the head says."""
 
-    __slots__ = ("_container", "_half", "_lines", "_plain")
+    __slots__ = ("_container", "_half", "_lines", "_plain", "_plain_written")
 
     def __init__(self, opening: Events = NOTHING, inner_type: str = "") -> None:
         super().__init__(EventStreamDecoder(), opening)
@@ -29,6 +29,12 @@ class SageMakerStream(StreamDialect[Frame]):
         self._lines = LineDecoder()
         self._container = ContainerStream()
         self._half = False
+        self._plain_written = 0
+
+    @property
+    def written(self) -> int:
+        """See ``Dialect``."""
+        return self._plain_written + self._container.written
 
     def _read(self, frame: Frame) -> Events:
         (kind, name, _), payload = frame
@@ -37,6 +43,7 @@ class SageMakerStream(StreamDialect[Frame]):
         if name != "PayloadPart" or not payload:
             return NOTHING
         if self._plain:
+            self._plain_written += len(payload)
             return VISIBLE
         events: list[StreamEvent] = []
         read = self._container.read

@@ -14,6 +14,7 @@ from streamgauge.dialects.compressed import Compressed
 from streamgauge.dialects.converse import Converse, ConverseStream
 from streamgauge.dialects.failed import Failed
 from streamgauge.dialects.invoke_model import InvokeModel, InvokeModelStream
+from streamgauge.dialects.keeping import Keeping
 from streamgauge.dialects.meaning.counts import head_facts
 from streamgauge.dialects.opaque import Opaque
 from streamgauge.dialects.openai_chat import OpenAiChat, OpenAiChatStream
@@ -47,10 +48,10 @@ _READERS: dict[tuple[str, str], Callable[[Events], Dialect]] = {
 }
 
 
-def open_dialect(operation: Operation, status: int, content_type: str | None, headers: Mapping[str, str]) -> Dialect:
+def open_dialect(operation: Operation, status: int, content_type: str | None, headers: Mapping[str, str], keep: int = 0) -> Dialect:
     """Choose who reads this answer's body. Never fails: what nobody understands is opaque.
 
-    ``headers`` are the response's, with lower-case names.
+    ``headers`` are the response's, with lower-case names. ``keep``: bytes of a stream to keep, for who knows that it will tell no counts.
     """
     opening = head_facts(headers)
     if status >= 400 or "x-amzn-errortype" in headers:  # an error is one under status 200 too
@@ -61,11 +62,14 @@ def open_dialect(operation: Operation, status: int, content_type: str | None, he
         reader = partial(SageMakerStream, inner_type=_media_type(headers.get("x-amzn-sagemaker-content-type")))
     if reader is None:
         return Opaque(opening)
+    dialect = reader(opening)
+    if keep:
+        dialect = Keeping(dialect, keep)
     coding = headers.get("content-encoding")
     if coding is None or is_plain(coding):
-        return reader(opening)
+        return dialect
     decoder = content_decoder(coding)
-    return Compressed(reader(opening), decoder) if decoder is not None else Opaque(opening, refused="content_encoding")
+    return Compressed(dialect, decoder) if decoder is not None else Opaque(opening, refused="content_encoding")
 
 
 @lru_cache(maxsize=256)  # each provider spells its few in one way; strangers' cannot fill more than this

@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from streamgauge.dialects.base import NOTHING, Events
-from streamgauge.dialects.meaning.counts import OTHER, Count, Name, Word, error_code
+from streamgauge.dialects.meaning.counts import OTHER, Count, Name, Word, error_code, text_size
 from streamgauge.records import REASONING, TOOL, VISIBLE, Fault, Served, StreamEvent, Usage, UsageReported
 
 
@@ -117,13 +117,29 @@ def choice_output(choice: Choice) -> Events:
     return TOOL if any(call is not None and (call.arguments or call.name) for call in calls) else NOTHING
 
 
-class ChatStream:
-    """Reads the chunks of one answer in order, and remembers what the end of the stream will be asked for."""
+def choice_size(choice: Choice) -> int:
+    """Bytes of generated text that a choice adds, of all kinds."""
+    delta = choice.delta
+    if delta is None:
+        return text_size(choice.text or "")
+    texts = [delta.content, delta.refusal, delta.reasoning or delta.reasoning_content]
+    for call in (delta.function_call, *(call.function for call in delta.tool_calls or ())):
+        if call is not None:
+            texts += (call.name, call.arguments)
+    return sum(text_size(text) for text in texts if text)
 
-    __slots__ = ("_model", "_tier", "finish_reason")
+
+class ChatStream:
+    """Reads the chunks of one answer in order, and remembers what the end of the stream will be asked for.
+
+    ``written``: bytes of generated text so far.
+    """
+
+    __slots__ = ("_model", "_tier", "finish_reason", "written")
 
     def __init__(self) -> None:
         self.finish_reason: str | None = None
+        self.written = 0
         self._model: str | None = None
         self._tier: str | None = None
 
@@ -140,7 +156,14 @@ class ChatStream:
             if choice.finish_reason:
                 self.finish_reason = choice.finish_reason
         if len(choices) == 1:
-            return choice_output(choices[0])
+            choice = choices[0]
+            delta = choice.delta
+            if delta is not None and delta.content and not delta.tool_calls:  # what nearly every chunk is
+                self.written += text_size(delta.content)
+                return VISIBLE
+            self.written += choice_size(choice)
+            return choice_output(choice)
+        self.written += sum(map(choice_size, choices))
         return list(dict.fromkeys(event for choice in choices for event in choice_output(choice)))
 
     def _account(self, chunk: ChatChunk) -> list[StreamEvent]:

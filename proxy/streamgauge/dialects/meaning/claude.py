@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from streamgauge.dialects.base import NOTHING, Events, decoded
-from streamgauge.dialects.meaning.counts import Count, Name, Word, error_code, usage_besides_cache
+from streamgauge.dialects.meaning.counts import Count, Name, Word, error_code, text_size, usage_besides_cache
 from streamgauge.records import REASONING, TOOL, VISIBLE, Fault, Finished, Served, StreamEvent, Usage, UsageReported
 
 
@@ -110,12 +110,16 @@ _event = msgspec.json.Decoder(ClaudeEvent)
 
 
 class ClaudeStream:
-    """Reads the events of one stream in order. ``over`` turns true with ``message_stop`` or an error: nothing has to follow."""
+    """Reads the events of one stream in order. ``over`` turns true with ``message_stop`` or an error: nothing has to follow.
 
-    __slots__ = ("_stop_reason", "_usage", "over")
+    ``written``: bytes of generated text so far; encrypted thinking is none.
+    """
+
+    __slots__ = ("_stop_reason", "_usage", "over", "written")
 
     def __init__(self) -> None:
         self.over = False
+        self.written = 0
         self._stop_reason: Word | None = None
         self._usage = ClaudeUsage()
 
@@ -124,9 +128,9 @@ class ClaudeStream:
         event = decoded(_event, payload)
         kind = event.type
         if kind == "content_block_delta":
-            return _delta_output(event.delta)
+            return self._delta(event.delta)
         if kind == "content_block_start":
-            return _block_output(event.content_block)
+            return self._block(event.content_block)
         if kind == "message_start":
             return self._started(event.message)
         if kind == "message_delta":
@@ -138,6 +142,32 @@ class ClaudeStream:
             self.over = True
             return (Fault(error_code(event.error.type if event.error is not None else None)),)
         return NOTHING
+
+    def _delta(self, delta: _Delta | None) -> Events:
+        if delta is None:
+            return NOTHING
+        if delta.text:
+            self.written += text_size(delta.text)
+            return VISIBLE
+        if delta.partial_json:
+            self.written += text_size(delta.partial_json)
+            return TOOL
+        if delta.thinking:
+            self.written += text_size(delta.thinking)
+            return REASONING
+        return NOTHING
+
+    def _block(self, block: _Block | None) -> Events:
+        """A block's start is empty but for a tool's name, which the model generates, and for encrypted thinking."""
+        if block is None:
+            return NOTHING
+        if block.text:
+            self.written += text_size(block.text)
+            return VISIBLE
+        if block.type in ("tool_use", "server_tool_use", "mcp_tool_use") and block.name:
+            self.written += text_size(block.name)
+            return TOOL
+        return REASONING if block.type == "redacted_thinking" and block.data else NOTHING
 
     def _started(self, message: ClaudeMessage | None) -> Events:
         """Here ``output_tokens`` is a placeholder of 1 to 8: taken as a report it would price a cut stream at nearly nothing."""
@@ -160,24 +190,3 @@ class ClaudeStream:
             return NOTHING
         self._usage.update(event.usage)
         return (UsageReported(self._usage.usage()),)
-
-
-def _delta_output(delta: _Delta | None) -> Events:
-    if delta is None:
-        return NOTHING
-    if delta.text:
-        return VISIBLE
-    if delta.partial_json:
-        return TOOL
-    return REASONING if delta.thinking else NOTHING
-
-
-def _block_output(block: _Block | None) -> Events:
-    """A block's start is empty but for a tool's name, which the model generates, and for encrypted thinking."""
-    if block is None:
-        return NOTHING
-    if block.text:
-        return VISIBLE
-    if block.type in ("tool_use", "server_tool_use", "mcp_tool_use") and block.name:
-        return TOOL
-    return REASONING if block.type == "redacted_thinking" and block.data else NOTHING

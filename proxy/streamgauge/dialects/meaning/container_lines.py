@@ -12,7 +12,7 @@ import msgspec
 
 from streamgauge.dialects.base import NOTHING, Events, understood
 from streamgauge.dialects.meaning.chat_completion import ChatChunk, ChatStream
-from streamgauge.dialects.meaning.counts import Count, Word, error_code
+from streamgauge.dialects.meaning.counts import Count, Word, error_code, text_size
 from streamgauge.records import VISIBLE, Fault, Finished, Usage, UsageReported
 
 FAILED_GENERATION = "finish_reason_error"
@@ -72,13 +72,19 @@ _answer = msgspec.json.Decoder(_Line | list[_Line])
 class ContainerStream:
     """Reads the lines of one stream. ``over`` turns true with the end marker, ``has_end`` once a format was seen that has one."""
 
-    __slots__ = ("_chunks", "faulted", "has_end", "over")
+    __slots__ = ("_chunks", "_written", "faulted", "has_end", "over")
 
     def __init__(self) -> None:
         self.over = False
         self.has_end = False
         self.faulted = False
+        self._written = 0
         self._chunks = ChatStream()
+
+    @property
+    def written(self) -> int:
+        """Bytes of generated text so far."""
+        return self._written + self._chunks.written
 
     def read(self, line: bytes) -> Events:
         """Say what one line means, with or without its ``data:``. Raises Undecodable."""
@@ -103,9 +109,13 @@ class ContainerStream:
             self.has_end = True
             return self._chunks.read(line)
         if line.token is None:
+            self._written += sum(map(text_size, line.outputs or ()))
             return VISIBLE if line.outputs and any(line.outputs) else NOTHING
         self.has_end = True
-        output = VISIBLE if line.token.text and not line.token.special else NOTHING
+        output = NOTHING
+        if line.token.text and not line.token.special:
+            self._written += text_size(line.token.text)
+            output = VISIBLE
         if line.details is None and line.generated_text is None:
             return output
         reason = line.details.finish_reason if line.details is not None else None

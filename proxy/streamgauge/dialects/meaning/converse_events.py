@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from streamgauge.dialects.meaning.counts import Count, Milliseconds, Name, Word, seconds, usage_besides_cache
+from streamgauge.dialects.meaning.counts import Count, Milliseconds, Name, Word, seconds, text_size, usage_besides_cache
 from streamgauge.records import REASONING, TOOL, VISIBLE, Served, StreamEvent, Usage, UsageReported
 
 _NOTHING: tuple[StreamEvent, ...] = ()
@@ -86,6 +86,27 @@ def delta_output(event: DeltaEvent) -> tuple[StreamEvent, ...]:
 def _reasons(reasoning: ReasoningContent) -> bool:
     nested = reasoning.reasoningText
     return bool(reasoning.text or reasoning.redactedContent or (nested is not None and nested.text))
+
+
+def delta_size(event: DeltaEvent) -> int:
+    """Bytes of generated text that a delta adds."""
+    delta = event.delta
+    if delta is None:
+        return 0
+    texts = [delta.text]
+    if delta.toolUse is not None:
+        told = delta.toolUse.input
+        texts.append(told if isinstance(told, str) else msgspec.json.encode(told).decode() if told else None)
+    reasoning = delta.reasoningContent
+    if reasoning is not None:
+        texts += (reasoning.text, reasoning.reasoningText.text if reasoning.reasoningText is not None else None)
+    return sum(text_size(text) for text in texts if text)
+
+
+def start_size(event: StartEvent) -> int:
+    """Bytes of the name of a tool that is called."""
+    tool = event.start.toolUse if event.start is not None else None
+    return text_size(tool.name) if tool is not None and tool.name else 0
 
 
 def start_output(event: StartEvent) -> tuple[StreamEvent, ...]:

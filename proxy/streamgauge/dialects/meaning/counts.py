@@ -73,6 +73,11 @@ def usage_besides_cache(
     return Usage(total, output, cache_read, cache_write, cache_write_1h, reasoning)
 
 
+def text_size(text: str) -> int:
+    """Bytes of UTF-8 of generated text: the size that estimates of its tokens start from."""
+    return len(text) if text.isascii() else len(text.encode())
+
+
 def integral(count: float) -> int:
     """A ``TokenCount`` as the whole number it is."""
     return int(count)

@@ -16,8 +16,8 @@ from typing import Any
 import msgspec
 
 from streamgauge.dialects.base import NOTHING, Events, understood
-from streamgauge.dialects.meaning.chat_completion import ChatError, ChatUsage, Choice, choice_output, error_fault
-from streamgauge.dialects.meaning.counts import Count, TokenCount, Word, integral
+from streamgauge.dialects.meaning.chat_completion import ChatError, ChatUsage, Choice, choice_output, choice_size, error_fault
+from streamgauge.dialects.meaning.counts import Count, TokenCount, Word, integral, text_size
 from streamgauge.dialects.meaning.error_body import body_fault
 from streamgauge.records import TOOL, VISIBLE, Finished, StreamEvent, Usage, UsageReported
 
@@ -42,6 +42,11 @@ class _Choice(Choice):
         if self.message is None:
             return choice_output(self)
         return VISIBLE if self.message.content else TOOL if self.message.tool_calls else NOTHING
+
+    def size(self) -> int:
+        if self.message is None:
+            return choice_size(self)
+        return text_size(self.message.content) if isinstance(self.message.content, str) else 0
 
 
 class _Output(msgspec.Struct):
@@ -95,6 +100,15 @@ class _Chunk(_Ending):
         # Pegasus has its text here, as a string; what else is called a message has its text elsewhere.
         return VISIBLE if self.message and isinstance(self.message, str) else NOTHING
 
+    def size(self) -> int:
+        """Bytes of generated text in it; a tool call of Cohere's is not looked into."""
+        text = self.generation or self.outputText or self.completion or self.text
+        if text:
+            return text_size(text)
+        size = sum(text_size(output.text) for output in self.outputs or () if output.text)
+        size += sum(choice.size() for choice in self.choices or ())
+        return size or (text_size(self.message) if isinstance(self.message, str) else 0)
+
     def reason(self) -> str | None:
         """Why the model stopped, if this says so."""
         reasons: list[str | int | None] = [self.stop_reason, self.completionReason, self.finish_reason]
@@ -111,13 +125,15 @@ class GeneratedTextStream:
     """Reads the chunks of one stream. ``known`` turns true with the first chunk of a known family, ``over`` with the first reason to stop or error.
 
     Counts that are repeated in every chunk are told once, with the reason to stop; of a stream that was cut they are not the whole.
+    ``written``: bytes of generated text so far.
     """
 
-    __slots__ = ("_input", "_output", "known", "over")
+    __slots__ = ("_input", "_output", "known", "over", "written")
 
     def __init__(self) -> None:
         self.known = False
         self.over = False
+        self.written = 0
         self._input: int | None = None
         self._output: int | None = None
 
@@ -131,6 +147,8 @@ class GeneratedTextStream:
         self.known = self.known or chunk.is_known()
         self._count(chunk)
         output = chunk.output()
+        if output:
+            self.written += chunk.size()
         reason = chunk.reason()
         if chunk.usage is None and reason is None and chunk.error is None:
             return output

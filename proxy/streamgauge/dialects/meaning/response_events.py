@@ -120,12 +120,16 @@ _event = msgspec.json.Decoder(_Event)
 
 
 class ResponseStream:
-    """Reads the events of one stream in order. ``over`` turns true with the response's end or an error: nothing has to follow."""
+    """Reads the events of one stream in order. ``over`` turns true with the response's end or an error: nothing has to follow.
 
-    __slots__ = ("over",)
+    ``written``: bytes of generated text so far, as JSON writes it.
+    """
+
+    __slots__ = ("over", "written")
 
     def __init__(self) -> None:
         self.over = False
+        self.written = 0
 
     def read(self, payload: bytes) -> Events:
         """Say what one event means. Raises Undecodable."""
@@ -133,7 +137,10 @@ class ResponseStream:
         kind = event.type
         output = _OUTPUTS.get(kind)
         if output is not None:
-            return output if event.delta != _EMPTY else NOTHING
+            if event.delta == _EMPTY:
+                return NOTHING
+            self.written += len(event.delta) - 2
+            return output
         if kind == "response.output_item.added":
             named = event.item is not None and event.item.type in _NAMED_CALLS and event.item.name
             return TOOL if named else NOTHING
