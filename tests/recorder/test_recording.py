@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import sqlite3
 import threading
 from datetime import UTC, datetime
@@ -208,6 +209,47 @@ def test_a_spool_that_vanished_while_no_recorder_ran_is_accounted_for(tmp_path: 
         pass
     found = account(tmp_path / "ledger.db")
     assert (found.outcomes, found.seen, found.finished) == ({"a": "completed", "b": "lost"}, 2, True)
+
+
+def test_a_spool_deleted_under_way_costs_no_row_that_the_recorder_was_about_to_read(tmp_path: Path) -> None:
+    with running(recording_at(tmp_path)) as recording:
+        writer = SpoolWriter(tmp_path / "spool", QUICK, "w0")
+        exchange(writer, "a")
+        writer.seen()
+        writer.append(started("over both"))
+        until(lambda: recording.summary()["rows"] == 1 and recording.summary()["open"] == 1)
+        assert writer.path is not None
+        shutil.rmtree(writer.path)
+        exchange(writer, "b")
+        writer.append(ended("over both"))
+        until(lambda: recording.summary()["rows"] == 3)
+        assert writer.close()
+    found = account(tmp_path / "ledger.db")
+    assert found.outcomes == dict.fromkeys(["a", "b", "over both"], "completed")
+    assert (found.seen, found.unmeasured, found.finished) == (3, {}, True)
+
+
+def test_what_was_deleted_before_it_was_read_is_counted_under_its_reason(tmp_path: Path) -> None:
+    first = recording_at(tmp_path)
+    first._restore()
+    writer = SpoolWriter(tmp_path / "spool", SpoolSettings(batch_seconds=0.001, segment_bytes=1000), "w0")
+    exchange(writer, "read")
+    until(lambda: writer.backlog_bytes == 0)
+    first._turn(stopping=True)
+    first._commit()
+    abandon(first)
+    for index in range(10):
+        exchange(writer, str(index))
+        until(lambda: writer.backlog_bytes == 0)
+    assert writer.path is not None
+    shutil.rmtree(writer.path)
+    exchange(writer, "after")
+    until(lambda: writer.backlog_bytes == 0)
+    with running(recording_at(tmp_path)):
+        assert writer.close()
+    found = account(tmp_path / "ledger.db")
+    assert found.outcomes == dict.fromkeys(["read", "after"], "completed")
+    assert (found.seen, found.unmeasured, found.finished) == (12, {"spool_deleted": 10}, True)
 
 
 def test_stopping_waits_for_workers_that_still_drain(tmp_path: Path) -> None:

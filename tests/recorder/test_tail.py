@@ -9,7 +9,7 @@ from streamgauge.recorder.tail import Position, Tail
 from streamgauge.records import SpoolRecord
 from streamgauge.spool import SpoolSettings, SpoolWriter, find_workers
 from streamgauge.spool.layout import segment_path
-from tests.spool.made import exchange, ids
+from tests.spool.made import exchange, ids, until
 
 
 def turn(tail: Tail) -> dict[str, list[str]]:
@@ -64,18 +64,40 @@ def test_a_worker_that_is_done_with_is_removed_unread(tmp_path: Path) -> None:
     assert find_workers(tmp_path) == []
 
 
-def test_a_spool_deleted_under_way_belongs_to_a_dead_worker(tmp_path: Path) -> None:
+def test_a_spool_deleted_under_way_is_waited_for_as_long_as_its_worker_lives(tmp_path: Path) -> None:
     made = writer(tmp_path, "w0", "a", close=False)
     tail = Tail(tmp_path)
     tail.discover(start)
     assert tail.dead == set()
     assert made.path is not None
+    until(lambda: made.backlog_bytes == 0)
+    assert turn(tail) == {"w0": ["a"]}
     shutil.rmtree(made.path)
+    tail.discover(start)
+    assert tail.dead == set()
+    exchange(made, "b")
+    until(lambda: made.backlog_bytes == 0)
+    tail.discover(start)
+    assert tail.dead == set()
+    assert turn(tail) == {"w0": ["b"]}
+    shutil.rmtree(made.path)
+    made.close()
     tail.discover(start)
     assert tail.dead == {made.path.name}
     tail.remove(made.path.name)
     tail.remove("unknown")
+
+
+def test_a_worker_that_lives_is_never_removed(tmp_path: Path) -> None:
+    made = writer(tmp_path, "w0", "a", close=False)
+    until(lambda: made.backlog_bytes == 0)
+    tail = Tail(tmp_path)
+    tail.discover(lambda _name: None)
+    assert made.path is not None
+    assert segment_path(made.path, 1).exists()
     made.close()
+    tail.discover(lambda _name: None)
+    assert not made.path.exists()
 
 
 def test_a_finished_worker_whose_directory_holds_foreign_files_is_left_and_told_once(

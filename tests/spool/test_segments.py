@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from streamgauge.spool.frame import frame, split
-from streamgauge.spool.layout import LOCK_NAME, segment_numbers, segment_path
+from streamgauge.spool.layout import LOCK_NAME, bytes_in, segment_numbers, segment_path
 from streamgauge.spool.reader import find_workers
 from streamgauge.spool.segments import BLOCK_BYTES, Segments
 
@@ -48,7 +48,7 @@ def test_records_are_in_numbered_files_none_longer_than_asked(tmp_path: Path) ->
     sizes = [segment_path(segments.path, number).stat().st_size for number in segment_numbers(segments.path)]
     assert len(sizes) > 5
     assert max(sizes) <= 4096
-    assert sum(sizes) == segments.bytes_on_disk()
+    assert sum(sizes) == bytes_in(tmp_path)
     segments.close()
 
 

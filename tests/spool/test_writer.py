@@ -12,7 +12,7 @@ import pytest
 
 from streamgauge.records import Abandoned, FirstOutput, SpoolRecord, Stalled
 from streamgauge.spool import REASONS, SpoolSettings, SpoolWriter, WorkerSpool
-from streamgauge.spool.layout import segment_numbers, segment_path
+from streamgauge.spool.layout import LOCK_NAME, bytes_in, segment_numbers, segment_path
 from tests.spool.made import ended, exchange, ids, read_all, spools, started, status, until
 
 
@@ -190,20 +190,50 @@ def test_counts_from_the_time_without_a_directory_are_not_lost(tmp_path: Path) -
     assert 0 < len(ids(records)) < 50
 
 
-def test_a_directory_deleted_under_way_is_made_anew(tmp_path: Path) -> None:
-    writer = SpoolWriter(tmp_path, SpoolSettings(segment_bytes=1000), "w0")
+@pytest.mark.parametrize("what", ["directory", "lock", "segment", "everything"])
+def test_what_is_deleted_under_way_is_made_anew_before_another_record_is_written(
+    tmp_path: Path, what: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    spool = tmp_path / "spool"
+    writer = SpoolWriter(spool, SpoolSettings(segment_bytes=1000), "w0")
     exchange(writer, "a")
     until(lambda: writer.backlog_bytes == 0)
-    first = writer.path
-    assert first is not None
-    shutil.rmtree(first)
+    path = writer.path
+    assert path is not None
+    if what in {"directory", "everything"}:
+        shutil.rmtree(path if what == "directory" else spool)
+    else:
+        (path / LOCK_NAME if what == "lock" else segment_path(path, 1)).unlink()
     for index in range(10):
         exchange(writer, str(index))
         until(lambda: writer.backlog_bytes == 0)
-    assert writer.path != first
+    assert not WorkerSpool(path).worker_is_dead()
+    assert segment_numbers(path)[-1] > 2
     records, seen, _ = finish(writer)
-    assert ids(records)[-1] == "9"
+    assert ids(records)[-10:] == list(map(str, range(10)))
     assert seen == 11
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+
+
+def test_the_limit_holds_for_all_workers_of_a_directory_the_dead_ones_included(tmp_path: Path) -> None:
+    settings = SpoolSettings(max_bytes=20_000, segment_bytes=5_000, batch_seconds=0.001)
+    counted = 0
+    for life in range(4):
+        writer = SpoolWriter(tmp_path, settings, f"w{life}")
+        for index in range(40):
+            exchange(writer, str(index))
+            until(lambda: writer.backlog_bytes == 0)  # noqa: B023 - it is waited for here
+        _, seen, unmeasured = finish(writer)
+        assert seen == 40
+        counted += unmeasured.get("spool_full", 0)
+    assert bytes_in(tmp_path) < 20_000 + 1_000
+    assert counted > 50
+    for spool in spools(tmp_path):
+        assert spool.worker_is_dead()
+        spool.remove()
+    writer = SpoolWriter(tmp_path, settings, "w9")
+    exchange(writer, "again")
+    assert ids(finish(writer)[0]) == ["again"]
 
 
 def test_without_a_descriptor_left_records_wait_and_nothing_is_lost(tmp_path: Path) -> None:

@@ -15,12 +15,13 @@ from streamgauge.records import Abandoned, Ended, FirstOutput, Measurement, Spoo
 from streamgauge.sinks.ledger import Batch, InFlight, Stored, WorkerLine
 from streamgauge.spool import Counters
 
-RECORDER_REASONS = ("worker_killed", "disk_full", "spool_damaged", "ledger_set_aside", "not_reported")
+RECORDER_REASONS = ("worker_killed", "disk_full", "spool_damaged", "ledger_set_aside", "not_reported", "spool_deleted")
 """Why exchanges that a worker saw have neither a row nor a count of the worker's own.
 
 ``worker_killed``: it died before it had written them. ``disk_full``: it ended with records it could not write. ``spool_damaged``: the file
 was changed by something else. ``ledger_set_aside``: their rows are in a ledger that was set aside or deleted.
 ``not_reported``: it ended properly and never said what became of them, a mistake of ours.
+``spool_deleted``: somebody deleted what the recorder had not yet read.
 """
 
 
@@ -101,15 +102,15 @@ class Accounting:
         for exchange_id, o in [(i, o) for i, o in self.open.items() if o.worker_id == worker_id]:
             self._end(worker_id, exchange_id, _lost(o))
 
-    def finish(self, worker_id: str, closed: bool | None, damaged: bool) -> None:
-        """Close the account of a worker after ``lose`` was committed. ``closed`` as in its counters; ``damaged``: its spool was.
+    def finish(self, worker_id: str, closed: bool | None, damaged: bool, deleted: bool = False) -> None:
+        """Close the account of a worker after ``lose`` was committed. ``closed`` as in its counters; ``damaged``, ``deleted``: its spool was.
 
         Whatever was seen and has neither row nor count is counted now, under the likeliest of ``RECORDER_REASONS``.
         """
         line = self.line(worker_id)
         described = line.rows + sum(line.by_worker.values()) + sum(line.by_recorder.values())
         if described < line.seen:
-            self._count(worker_id, _likeliest(line, closed, damaged), line.seen - described)
+            self._count(worker_id, _likeliest(line, closed, damaged, deleted), line.seen - described)
         line.seen = max(line.seen, described)
         line.finished = True
         self._touched.add(worker_id)
@@ -181,7 +182,9 @@ class Accounting:
         counts[reason] = counts.get(reason, 0) + count
 
 
-def _likeliest(line: WorkerLine, closed: bool | None, damaged: bool) -> str:
+def _likeliest(line: WorkerLine, closed: bool | None, damaged: bool, deleted: bool) -> str:
+    if deleted:
+        return "spool_deleted"
     if line.first_segment > 1:
         return "ledger_set_aside"
     if damaged:

@@ -34,6 +34,9 @@ PAUSE_SECONDS = (0.02, 0.1)
 DISCOVER_SECONDS = 0.5
 """How often new and dead workers are looked for: a restart takes longer, and nothing waits for it but the row of a lost exchange."""
 
+VANISHED_SECONDS = 5.0
+"""How long a worker without a directory may take to make it anew, should it live: it writes once a second, and notices then."""
+
 POSITION_SECONDS = 30.0
 """How long a mere position (statuses read, nothing else) may stay uncommitted: reading them again is cheap, a sync of the disk is not."""
 
@@ -70,6 +73,7 @@ class Recording:
         self._clock = _Clock()
         self._ledger_error: str | None = "the ledger is not open yet"
         self._behind = 0
+        self._vanished_at: dict[str, float] = {}
 
     def run(self) -> None:
         """Record until ``stop``, then until no worker is left or the time is up, commit, and return.
@@ -177,9 +181,11 @@ class Recording:
                 if name not in self._accounts.lines:
                     self._accounts.line(name, spool.first_segment())
                 self._accounts.counted(name, spool.counters())
-            vanished = [name for name in self._accounts.lines if name not in self._tail.spools and name not in self._tail.present]
-        for name in vanished:
-            self._bury(name)  # somebody deleted its spool while no recorder ran
+            vanished = {name for name in self._accounts.lines if name not in self._tail.spools and name not in self._tail.present}
+        self._vanished_at = {name: self._vanished_at.get(name, now) for name in vanished}
+        for name, since in self._vanished_at.items():
+            if self._stop.is_set() or now - since >= VANISHED_SECONDS:
+                self._bury(name)  # somebody deleted its spool while no recorder ran
 
     def _position(self, name: str) -> Position | None:
         line = self._accounts.lines.get(name)
@@ -208,8 +214,10 @@ class Recording:
             self._accounts.lose(name)
         self._commit()
         counters = spool.counters() if spool else None
+        damaged = bool(spool and (spool.damaged or spool.unknown))
+        deleted = spool is None or spool.deleted or not spool.path.exists()
         with self._guard:
-            self._accounts.finish(name, counters.closed if counters else None, bool(spool and (spool.damaged or spool.unknown)))
+            self._accounts.finish(name, counters.closed if counters else None, damaged, deleted)
         self._commit()
         with self._guard:
             self._tail.remove(name)

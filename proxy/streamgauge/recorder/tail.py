@@ -43,8 +43,7 @@ class Tail:
                     self._take_up(name, position)
                 except OSError as error:
                     self._complain(name, error)
-        for name in [name for name in self.spools if name not in self.present]:
-            self.dead.add(name)  # somebody deleted it; nothing more can come
+        # A worker whose directory somebody deleted makes it anew: only its death ends it.
         self.dead.update(name for name, spool in self.spools.items() if name not in self.dead and spool.worker_is_dead())
 
     def _take_up(self, name: str, position: Callable[[str], Position | None]) -> None:
@@ -58,8 +57,10 @@ class Tail:
         spool.first_segment()
         if begin is not None:
             self.spools[name] = spool
-        else:
+        elif not spool.worker_lives():
             self._remove(name, spool)
+        else:
+            spool.close()
 
     def _remove(self, name: str, spool: WorkerSpool) -> None:
         if not spool.remove():

@@ -35,7 +35,8 @@ _SEGMENT_NAME = re.compile(r"([0-9]{8}|[1-9][0-9]{8,})\.seg", re.ASCII)
 class SpoolSettings:
     """How a worker writes its spool. Sizes in bytes, times in seconds.
 
-    ``max_bytes`` bounds the segments of one worker on disk; beyond it new exchanges are only counted, those already begun are still finished.
+    ``max_bytes`` bounds the segments in the spool's directory, of all workers together, those that died unread included; beyond it new
+    exchanges are only counted, those already begun are still finished. Each worker looks once a second what the others have written.
     ``max_backlog_bytes`` bounds what waits in memory for a slow or full disk; beyond it the same happens.
     ``batch_seconds`` is how long a record may wait to be written together with others: what a killed worker can lose.
     """
@@ -68,6 +69,20 @@ def segment_numbers(directory: Path) -> list[int]:
     except FileNotFoundError:
         return []
     return sorted(int(found[1]) for name in names if (found := _SEGMENT_NAME.fullmatch(name)))
+
+
+def bytes_in(directory: Path) -> int:
+    """What the segments of all workers under the spool's ``directory`` take, of living and of dead ones. Raises ``OSError``."""
+    total = 0
+    with os.scandir(directory) as entries:
+        workers = [Path(entry.path) for entry in entries if is_worker_name(entry.name) and entry.is_dir(follow_symlinks=False)]
+    for worker in workers:
+        for number in segment_numbers(worker):
+            try:
+                total += segment_path(worker, number).stat().st_size
+            except FileNotFoundError:
+                continue  # the recorder has just deleted it
+    return total
 
 
 def prepare_directory(directory: str | Path) -> Path:

@@ -88,11 +88,14 @@ class WorkerSpool:
         """Places where bytes had to be skipped that were no torn end. (What was torn off was written again, or its worker was killed.)"""
         self.unknown = 0
         """Whole records that are none this version knows."""
+        self.deleted = False
+        """Whether somebody deleted segments that were not read to their end."""
         self.caught_up = False
         """Whether the last read saw everything that was there."""
         self._file = -1
         self._file_segment = 0
         self._lock = -1
+        self._dead = False
         self._hopeless = (0, 0, 0)
 
     def read(self, final: bool = False) -> list[SpoolRecord]:
@@ -140,22 +143,40 @@ class WorkerSpool:
         return read_counters(self.path / COUNTERS_NAME)
 
     def worker_is_dead(self) -> bool:
-        """Whether the worker has ended. Stays so: the lock is kept until ``close``."""
-        if self._lock >= 0:
-            return True
-        try:
-            lock = os.open(self.path / LOCK_NAME, os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return self._ended_without_lock()
-        except OSError:
-            return False  # not known now (no descriptor left, say); asked again soon
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(lock)
-            return False
-        self._lock = lock
+        """Whether the worker has ended. Stays so: the lock is kept until ``close``.
+
+        The lock is kept open from the first time on: also when it is deleted, it tells whether its worker lives.
+        """
+        while not self._dead:
+            if self._lock < 0:
+                try:
+                    self._lock = os.open(self.path / LOCK_NAME, os.O_RDWR | os.O_CLOEXEC)
+                except FileNotFoundError:
+                    return self._ended_without_lock()
+                except OSError:
+                    return False  # not known now (no descriptor left, say); asked again soon
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                return False
+            if self._lock_was_replaced():
+                os.close(self._lock)
+                self._lock = -1
+            else:
+                self._dead = True
         return True
+
+    def worker_lives(self) -> bool:
+        """Whether somebody holds the lock. Neither this nor dead is one whose lock was deleted before it was ever seen."""
+        return not self.worker_is_dead() and self._lock >= 0
+
+    def _lock_was_replaced(self) -> bool:
+        """Whether the worker has made its deleted lock anew."""
+        try:
+            there = (self.path / LOCK_NAME).stat()
+        except OSError:
+            return False
+        return not os.path.samestat(there, os.fstat(self._lock))
 
     def delete_before(self, segment: int) -> None:
         """Delete the segments below ``segment``; what they held must be in the ledger."""
@@ -204,10 +225,10 @@ class WorkerSpool:
         try:
             self._file = os.open(segment_path(self.path, self.segment), os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
-            later = [number for number in segment_numbers(self.path) if number > self.segment]
-            if not later:
+            missing = self.segment > 0
+            if not self._next():
                 return False
-            self.segment, self.offset = later[0], 0
+            self.deleted = self.deleted or missing
             return self._open()
         self._file_segment = self.segment
         return True
@@ -216,6 +237,7 @@ class WorkerSpool:
         later = [number for number in segment_numbers(self.path) if number > self.segment]
         if not later:
             return False
+        self.deleted = self.deleted or 0 < self.segment < later[0] - 1
         self.segment, self.offset = later[0], 0
         return True
 

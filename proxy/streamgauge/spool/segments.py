@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from streamgauge.spool.counters import CounterPage
-from streamgauge.spool.layout import BEING_MADE, COUNTERS_NAME, LOCK_NAME, segment_numbers, segment_path
+from streamgauge.spool.layout import BEING_MADE, COUNTERS_NAME, LOCK_NAME, segment_path
 
 BLOCK_BYTES = 1 << 20
 """Largest single write: a backlog goes out in steps, so that a full disk keeps what went before."""
@@ -25,24 +25,49 @@ class Segments:
     def __init__(self, directory: Path, worker_id: str, segment_bytes: int) -> None:
         """Make the worker's directory under ``directory`` and lock it. Raises ``OSError`` and leaves nothing behind."""
         self.name = f"{worker_id}-{time.time_ns():x}"
+        self.path = directory / self.name
         self._segment_bytes = segment_bytes
         self._number = 0
         self._size = 0
         self._file = -1
-        made = directory / (BEING_MADE + self.name)
+        self._lock, self.page = self._made()
+
+    def is_deleted(self) -> bool:
+        """Whether somebody deleted the directory, its lock or the segment being written: what is written to those, nobody finds."""
+        return any(file >= 0 and os.fstat(file).st_nlink == 0 for file in (self._lock, self._file))
+
+    def make_anew(self) -> None:
+        """Put lock and page back where they were deleted, with the directory if need be, and go on in the next segment. Raises ``OSError``.
+
+        The old lock is let go last: a recorder that has it open sees no moment in which the worker seems dead.
+        """
+        lock, self.page = self._made()
+        os.close(self._lock)
+        self._lock = lock
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _made(self) -> tuple[int, CounterPage]:
+        made = self.path.parent / (BEING_MADE + self.name)
         made.mkdir(mode=0o700, parents=True)
-        self._lock = -1
+        lock = -1
         try:
-            self._lock = os.open(made / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self.page = CounterPage.create(made / COUNTERS_NAME)
-            self.path = directory / self.name
-            made.rename(self.path)
+            lock = os.open(made / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            page = CounterPage.create(made / COUNTERS_NAME)
+            if self.path.exists():
+                for name in (LOCK_NAME, COUNTERS_NAME):
+                    (made / name).rename(self.path / name)
+                made.rmdir()
+            else:
+                made.rename(self.path)
         except OSError:
-            if self._lock >= 0:
-                os.close(self._lock)
+            if lock >= 0:
+                os.close(lock)
             shutil.rmtree(made, ignore_errors=True)
             raise
+        return lock, page
 
     def write(self, records: Sequence[bytes]) -> tuple[int, OSError | None]:
         """Append framed ``records`` in order. Returns how many are whole in the file, and the error that stopped it before the last."""
@@ -60,16 +85,6 @@ class Segments:
                 return written + whole, error
             written += count
         return written, None
-
-    def bytes_on_disk(self) -> int:
-        """What the worker's segments take, those not yet deleted by the recorder."""
-        total = 0
-        for number in segment_numbers(self.path):
-            try:
-                total += segment_path(self.path, number).stat().st_size
-            except FileNotFoundError:
-                continue  # the recorder has just deleted it
-        return total
 
     def go_on_in_another(self) -> None:
         """Have the recorder done with the present file once it has read it, however short it is. Raises ``OSError``."""

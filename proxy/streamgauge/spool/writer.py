@@ -18,13 +18,13 @@ from streamgauge.records import Abandoned, Ended, SpoolRecord, Started, WorkerSt
 from streamgauge.spool.admission import Admission
 from streamgauge.spool.counters import CounterPage
 from streamgauge.spool.encode import encode, encode_mended
-from streamgauge.spool.layout import REASONS, SpoolSettings
+from streamgauge.spool.layout import REASONS, SpoolSettings, bytes_in
 from streamgauge.spool.segments import Segments
 
 _log = logging.getLogger("streamgauge.spool")
 
 RECHECK_SECONDS = 1.0
-"""How often the writer looks whether the recorder has made room: listing a directory costs microseconds, and an outage lasts minutes."""
+"""How often the writer looks how much is in the spool: listing its directories costs microseconds, and an outage lasts minutes."""
 
 RETRY_SECONDS = (0.05, 2.0)
 """First and longest pause after a failed write: a full disk does not get emptier by asking, but traffic is unmeasured until we ask."""
@@ -54,6 +54,8 @@ class SpoolWriter:
         self._closing = False
         # Set by the writer thread, read by the loop.
         self._segments: Segments | None = None
+        self._deleted: Segments | None = None
+        """What somebody deleted and could not be made anew yet."""
         self._settled_bytes = 0
         self._full = False
         self._failing = False
@@ -62,6 +64,7 @@ class SpoolWriter:
         self._on_disk = 0
         self._checked_at = 0.0
         self._try_open()
+        self._check_room()
         self._thread = threading.Thread(target=self._run, name="spool-writer", daemon=True)
         self._thread.start()
 
@@ -114,8 +117,9 @@ class SpoolWriter:
         self._thread.join(timeout)
         written = not self._thread.is_alive() and self._segments is not None and self.backlog_bytes == 0
         self._page.set_closed(written)
-        if self._segments is not None and not self._thread.is_alive():
-            self._segments.close()
+        segments = self._segments or self._deleted
+        if segments is not None and not self._thread.is_alive():
+            segments.close()
         return written
 
     # --- on the loop -------------------------------------------------------------------------------------------
@@ -203,7 +207,7 @@ class SpoolWriter:
 
     def _write(self) -> bool:
         """Write what was gathered. Whether that worked."""
-        segments = self._segments or self._try_open()
+        segments = self._usable()
         if segments is None:
             return False
         records = [record for record in self._unwritten if record]
@@ -213,17 +217,23 @@ class SpoolWriter:
         self._settled_bytes += size
         self._on_disk += size
         self._note(error)
-        if isinstance(error, FileNotFoundError):
-            self._segments = None  # somebody deleted the directory: begin another
         self._check_room()
         return error is None
 
+    def _usable(self) -> Segments | None:
+        """Where to write; never where nobody reads, for who deletes a directory does not hinder us to go on writing there."""
+        segments = self._segments
+        if segments is not None and segments.is_deleted():
+            _log.error("spool %s was deleted; it is made anew, and what the recorder had not read of it is lost", segments.path)
+            self._deleted, self._segments = segments, None
+        return self._segments or self._try_open()
+
     def _check_room(self) -> None:
         limit, now = self._settings.max_bytes, time.monotonic()
-        if self._segments is not None and self._on_disk > limit // 2 and now - self._checked_at >= RECHECK_SECONDS:
+        if self._segments is not None and now - self._checked_at >= RECHECK_SECONDS:
             self._checked_at = now
             with suppress(OSError):  # no descriptor left, say: the estimate stands, asked again in a second
-                self._on_disk = self._segments.bytes_on_disk()
+                self._on_disk = bytes_in(self._directory)
                 if self._on_disk >= limit:
                     # The recorder deletes only what has a successor, and while nothing is taken no record would begin one.
                     self._segments.go_on_in_another()
@@ -231,11 +241,15 @@ class SpoolWriter:
 
     def _try_open(self) -> Segments | None:
         try:
-            segments = Segments(self._directory, self._worker_id, self._settings.segment_bytes)
+            segments = self._deleted
+            if segments is None:
+                segments = Segments(self._directory, self._worker_id, self._settings.segment_bytes)
+            else:
+                segments.make_anew()
         except OSError as error:
             self._note(error)
             return None
-        self._segments = segments
+        self._segments, self._deleted = segments, None
         self._page = segments.page
         # The loop may count meanwhile, on the page it has in hand: repeat until the new page agrees with what was counted.
         while not self._page.agrees(self._seen, self._unmeasured):
