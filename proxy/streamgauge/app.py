@@ -12,13 +12,14 @@ import socket
 import sys
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from streamgauge.addresses import own_proxy_variables
 from streamgauge.config import Config
-from streamgauge.errors import CouldNotRun
+from streamgauge.errors import CouldNotRun, StreamgaugeError, UsageError
 from streamgauge.resolution import Lookup, addresses_of, refuse_loops
 from streamgauge.routing import shipped_table
 from streamgauge.sinks.ledger_access import refuse_unusable
@@ -29,6 +30,9 @@ from streamgauge.supervisor.listening import bind, shown, split
 from streamgauge.supervisor.signals import StopSignals
 from streamgauge.supervisor.workers import Workers, restart
 from streamgauge.targets import Targets
+
+SETTLED = ("listen", "admin", "ledger", "spool_dir", "workers")
+"""Settings that hold for the life of a proxy."""
 
 RECORDER_SECONDS = 20.0
 """What the recorder gets at the end to read the spools and commit: a full spool of 1 GiB takes longer and is read at the next start."""
@@ -72,9 +76,7 @@ class Supervisor:
         cannot be had and who has it; then nothing is left behind.
         """
         config = self.config
-        Targets(config.targets, shipped_table())  # what cannot work is said here, before anything listens
-        listeners = [split(address) for address in (*config.listen, config.admin)]
-        refuse_loops(listeners, config.targets.upstreams | config.targets.by_listener, config.targets.extra_hosts, self.lookup)
+        self._refuse_unworkable(config)
         if self.ledger.is_dir():
             raise CouldNotRun(f"the ledger {self.ledger} is a directory: name a file in it")
         refuse_unusable(self.ledger)
@@ -85,6 +87,12 @@ class Supervisor:
         except BaseException:
             self.stop()
             raise
+
+    def _refuse_unworkable(self, config: Config) -> None:
+        """What cannot work is said before anything listens. Raises ``UsageError``."""
+        Targets(config.targets, shipped_table())
+        listeners = [split(address) for address in (*config.listen, config.admin)]
+        refuse_loops(listeners, config.targets.upstreams | config.targets.by_listener, config.targets.extra_hosts, self.lookup)
 
     def _bind(self) -> None:
         config = self.config
@@ -110,11 +118,12 @@ class Supervisor:
         self._workers.drain_seconds = self.config.drain_seconds
         self._workers.start(self._worker_child, len(self._listeners))
 
-    def _worker_child(self, index: int) -> Child:
+    def _worker_child(self, index: int, config: Config | None = None) -> Child:
+        """A worker for a place, with the settings as they are now if none are given."""
         fds = [sock.fileno() for sock in self._listeners[index]]
+        config = config or self.config
 
         def settings() -> dict[str, Any]:
-            config = self.config
             return {
                 "worker_id": f"{self.proxy_id}-w{index}-{uuid.uuid4().hex[:8]}",
                 "proxy_id": self.proxy_id,
@@ -131,24 +140,65 @@ class Supervisor:
 
         return Child(f"worker {index}", [sys.executable, "-m", "streamgauge.relay.worker"], settings, fds)
 
+    def _recorder_settings(self) -> dict[str, Any]:
+        assert self._admin is not None
+        return {
+            "spool_dir": str(self.spool_dir),
+            "ledger": {"path": str(self.ledger)},
+            "admin_fd": self._admin.fileno(),
+            "admin_token": self.config.admin_token,
+            # A service manager may signal all processes at once: then the recorder outlasts the workers' draining.
+            "stop_seconds": self.config.drain_seconds + 10.0,
+            "log_level": self.config.log_level,
+        }
+
     def _recorder_child(self, admin_fd: int) -> Child:
-        def settings() -> dict[str, Any]:
-            return {
-                "spool_dir": str(self.spool_dir),
-                "ledger": {"path": str(self.ledger)},
-                "admin_fd": admin_fd,
-                "admin_token": self.config.admin_token,
-                # A service manager may signal all processes at once: then the recorder outlasts the workers' draining.
-                "stop_seconds": self.config.drain_seconds + 10.0,
-                "log_level": self.config.log_level,
-            }
+        return Child("recorder", [sys.executable, "-m", "streamgauge.recorder.process"], self._recorder_settings, [admin_fd])
 
-        return Child("recorder", [sys.executable, "-m", "streamgauge.recorder.process"], settings, [admin_fd])
-
-    def run(self, told: StopSignals) -> None:
-        """Watch the processes until SIGTERM or SIGINT has come."""
+    def run(self, told: StopSignals, reread: Callable[[], Config] | None = None) -> None:
+        """Watch the processes until SIGTERM or SIGINT has come. On SIGHUP the settings that ``reread`` gives are taken over."""
         while not told.wait(LOOK_SECONDS):
+            if told.hung_up():
+                self.reload(reread)
             self.tend()
+
+    def reload(self, reread: Callable[[], Config] | None) -> None:
+        """Replace the workers, one by one, and the recorder by such with new settings. What is wrong with those is logged, and changes nothing."""
+        if reread is None:
+            _log.warning("SIGHUP: settings are read at start only; restart streamgauge to change them")
+            return
+        try:
+            config = reread()
+            self._refuse_settled(config)
+            self._refuse_unworkable(config)
+        except (StreamgaugeError, OSError) as error:
+            _log.error("SIGHUP: all settings stay as they were: %s", error)
+            return
+        except Exception as error:  # a mistake of ours in reading a file must not end a proxy that works
+            _log.error("SIGHUP: all settings stay as they were: %s in reading them; please report it", type(error).__name__)
+            return
+
+        def done(good: bool) -> None:
+            if good:
+                self._take_over(config)
+            else:
+                _log.error("SIGHUP: the new settings are not taken over; correct them and send SIGHUP again")
+
+        self._workers.roll(lambda index: self._worker_child(index, config), done)
+
+    def _refuse_settled(self, config: Config) -> None:
+        """What sockets and files depend on stays for the proxy's life."""
+        changed = [key for key in SETTLED if getattr(config, key) != getattr(self.config, key)]
+        if changed:
+            raise UsageError(f"{', '.join(changed)} cannot change while the proxy runs; restart streamgauge for that")
+
+    def _take_over(self, config: Config) -> None:
+        before, self.config = self._recorder_settings(), config
+        self._workers.drain_seconds = config.drain_seconds
+        logging.getLogger().setLevel(config.log_level)
+        _log.info("SIGHUP: all workers have the new settings")
+        if self._recorder is not None and self._recorder.process is not None and self._recorder_settings() != before:
+            self._recorder.retire()  # the next one goes on behind its last commit
 
     def tend(self) -> None:
         """Start again what has died and whose wait is over, and go on with what a reload began."""

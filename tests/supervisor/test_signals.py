@@ -10,14 +10,18 @@ import pytest
 from streamgauge.supervisor.signals import StopSignals
 
 
-def test_sighup_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_sighup_ends_nothing_and_is_told_once() -> None:
     told = StopSignals()
     try:
+        assert not told.hung_up()
         os.kill(os.getpid(), signal.SIGHUP)
         assert not told.wait(5)
-        assert "restart streamgauge" in caplog.text
+        assert told.hung_up()
+        assert not told.hung_up()
+        os.kill(os.getpid(), signal.SIGHUP)
         os.kill(os.getpid(), signal.SIGTERM)
         assert told.wait(5)
+        assert told.hung_up()
     finally:
         told.close()
 

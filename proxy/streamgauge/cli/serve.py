@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,15 +26,18 @@ def serve(
     signing: Annotated[str | None, typer.Option(help="auto, passthrough or resign.")] = None,
     region: Annotated[str | None, typer.Option(help="Region of requests that name none.")] = None,
 ) -> None:
-    """Run the proxy until SIGTERM or Ctrl-C.
+    """Run the proxy until SIGTERM or Ctrl-C. SIGHUP: read the settings file again, without an interruption.
 
     Example: streamgauge serve --listen 127.0.0.1:8787
     """
     from streamgauge.app import Supervisor
-    from streamgauge.config import load
+    from streamgauge.config import Config, load
     from streamgauge.supervisor.signals import StopSignals
 
-    settings = load(config, overrides(listen, admin, upstream, ledger, workers, signing, region))
+    def read() -> Config:
+        return load(config, overrides(listen, admin, upstream, ledger, workers, signing, region), os.environ)
+
+    settings = read()
     log_to_stderr(settings.log_level)
     proxy = Supervisor(settings)
     told = StopSignals()
@@ -41,7 +45,7 @@ def serve(
         proxy.open()
         sys.stdout.write(banner(proxy.addresses[0], proxy.admin_address, proxy.ledger))
         sys.stdout.flush()
-        proxy.run(told)
+        proxy.run(told, read)
     finally:
         told.close()  # whoever asks a second time does not want to wait
         proxy.stop()

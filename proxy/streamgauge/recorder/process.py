@@ -55,7 +55,7 @@ async def run_recorder(settings: RecorderSettings, child: bool = False) -> None:
         recording.stop(settings.stop_seconds)
 
     if child:
-        stop_on_signal(loop, stop)
+        stop_on_signal(loop, stop, retire=lambda: recording.stop(0.0))  # workers live on, for the next recorder to read
     else:
         loop.add_signal_handler(signal.SIGTERM, stop)
         signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import selectors
 import signal
 import socket
-
-_log = logging.getLogger("streamgauge")
 
 
 class StopSignals:
     """SIGTERM and SIGINT as something to wait for, without a thread. To be made, in the main thread, before anything is started.
 
-    SIGHUP, which service managers send for "read your settings anew" and terminals when they close, ends nothing.
+    SIGHUP, which service managers send for "read your settings anew" and terminals when they close, ends nothing: ``hung_up`` tells of it.
     """
 
     def __init__(self) -> None:
+        self._hung_up = False
         self._read, self._write = socket.socketpair()
         for end in (self._read, self._write):
             end.setblocking(False)
@@ -30,9 +28,13 @@ class StopSignals:
         if not self._selector.select(seconds):
             return False
         came = set(self._read.recv(64))
-        if signal.SIGHUP in came:
-            _log.warning("SIGHUP: settings are read at start only; restart streamgauge to change them")
+        self._hung_up = self._hung_up or signal.SIGHUP in came
         return bool(came & {signal.SIGTERM, signal.SIGINT})
+
+    def hung_up(self) -> bool:
+        """Whether SIGHUP has come since this was asked last."""
+        came, self._hung_up = self._hung_up, False
+        return came
 
     def close(self) -> None:
         """Put things back."""
