@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from streamgauge.config import page, schema
 from streamgauge.reports.attribution import PHASES, SPENDERS
 from streamgauge.reports.dimensions import DIMENSIONS
 from streamgauge.reports.figures import FEW, FEW_MARK, FIGURES, OUTCOMES, PERCENTILES
@@ -113,6 +114,8 @@ def acceptance_results() -> str:
 
 
 PAGES = {
+    "../config/streamgauge.schema.json": schema.schema_text,
+    "reference/configuration.md": page.reference,
     "reference/definitions.md": definitions,
     "reference/acceptance-results.md": acceptance_results,
     "explanation/overhead.md": overhead,

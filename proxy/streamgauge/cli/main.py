@@ -8,8 +8,9 @@ import typer
 
 from streamgauge import __version__
 from streamgauge.cli import exchanges, report
+from streamgauge.cli.check_config import check_config
 from streamgauge.cli.demo import demo
-from streamgauge.cli.run import run
+from streamgauge.cli.run import VARIABLES, run
 from streamgauge.cli.serve import serve
 
 app = typer.Typer(
@@ -18,14 +19,20 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: streamgauge run -- python chat.py",
 )
-reports = typer.Typer(help="Reports from the ledger.", no_args_is_help=True)
+reports = typer.Typer(help="Reports from the ledger.", no_args_is_help=True, epilog="Example: streamgauge report latency --since 24h")
 rows = typer.Typer(invoke_without_command=True)
 
 app.command()(serve)
 app.command()(demo)
-app.command(context_settings={"allow_interspersed_args": False})(run)  # after its first word, options are those of the command it runs
-app.add_typer(rows, name="exchanges", callback=exchanges.exchanges)
+app.command(
+    context_settings={"allow_interspersed_args": False},  # after its first word, options are those of the command it runs
+    options_metavar="[OPTIONS] --",
+    epilog=VARIABLES,
+)(run)
+app.command("check-config")(check_config)
+app.add_typer(rows, name="exchanges", callback=exchanges.exchanges, epilog=exchanges.WHERE_COLUMNS)
 rows.command("show")(exchanges.show)
 app.add_typer(reports, name="report")
 reports.command("latency", epilog=report.LATENCY_FIGURES)(report.latency)

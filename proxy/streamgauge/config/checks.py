@@ -5,18 +5,15 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import math
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from streamgauge.config.mistakes import Mistake, shown
+from streamgauge.config.mistakes import Mistake, shown, without_user
 from streamgauge.config.settings import MAY_BE_ZERO, Config
 from streamgauge.errors import UsageError
 from streamgauge.routing import RouteTable, shipped_table
 from streamgauge.targets import Targets, TargetSettings
-
-_USER = re.compile(r"(//|')[^']*@")
 
 
 def check(config: Config) -> Iterator[Mistake]:
@@ -56,10 +53,10 @@ def _address(key: str, address: str) -> Iterator[Mistake]:
     host, colon, port = address.rpartition(":")
     if not colon or not (port.isascii() and port.isdecimal() and int(port) < 65_536):
         yield Mistake(key, "must be host:port, such as 127.0.0.1:8787", shown(key, address))
-    elif ":" in host and not (host.startswith("[") and host.endswith("]")):
-        yield Mistake(key, "an IPv6 address goes into brackets, such as [::1]:8787", shown(key, address))
     elif "/" in host:
         yield Mistake(key, "must be host:port without a scheme, such as 127.0.0.1:8787", shown(key, address))
+    elif ":" in host and not (host.startswith("[") and host.endswith("]")):
+        yield Mistake(key, "an IPv6 address goes into brackets, such as [::1]:8787", shown(key, address))
 
 
 def _bounds(config: Config) -> Iterator[Mistake]:
@@ -93,7 +90,7 @@ def _target(settings: TargetSettings, table: RouteTable) -> Iterator[Mistake]:
         Targets(settings, table)
     except UsageError as error:
         key, _, reason = str(error).partition(": ")
-        yield Mistake(key, _USER.sub(r"\1***@", reason))
+        yield Mistake(key, without_user(reason))
 
 
 def _certificates(config: Config) -> Iterator[Mistake]:

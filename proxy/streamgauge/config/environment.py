@@ -47,10 +47,11 @@ def read_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, str, Any
         if key is None:
             yield Mistake(f"${name}", f"unknown variable{_nearest(name)}")
         else:
-            yield key.name, name, _value(key.hint, environ[name])
+            yield key.name, name, read_value(key.hint, environ[name])
 
 
-def _value(hint: Any, text: str) -> Any:
+def read_value(hint: Any, text: str) -> Any:
+    """One text as a value for a key of type ``hint``; what it cannot be stays text, which is then found to be wrong."""
     choices = keys.choices(hint)
     if text == "null" and type(None) in choices:
         return None
@@ -63,9 +64,9 @@ def _value(hint: Any, text: str) -> Any:
     return _as_in_the_file(text)
 
 
-def _pair(part: str) -> tuple[str, str | None]:
-    name, found, value = part.partition("=")
-    return name.strip(), value.strip() if found else None
+def _pair(part: str) -> tuple[str, str]:
+    name, _, value = part.partition("=")
+    return name.strip(), value.strip()
 
 
 def _as_in_the_file(text: str) -> Any:
@@ -74,7 +75,7 @@ def _as_in_the_file(text: str) -> Any:
     try:
         return yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError):
-        return text  # which is then no number, and said so
+        return text
 
 
 def _is_service_link(name: str, environ: Mapping[str, str]) -> bool:
@@ -87,5 +88,7 @@ def _nearest(name: str) -> str:
     if tables:
         first = next(key.name for key in keys.every_key() if key.name.startswith(f"{tables[0]}."))
         return f"; {tables[0]} is a table, set its keys, such as {variable(first)}"
-    near = difflib.get_close_matches(name, VARIABLES, 1, 0.75)
-    return f"; did you mean ${near[0]}?" if near else "; streamgauge check-config --show --all lists every variable"
+    short = name.removeprefix(PREFIX)
+    known = [variable.removeprefix(PREFIX) for variable in VARIABLES]
+    near = [other for other in known if other.startswith(short)] or difflib.get_close_matches(short, known, 1)
+    return f"; did you mean ${PREFIX}{near[0]}?" if near else "; `streamgauge check-config --show --all` lists them"

@@ -82,10 +82,16 @@ def tables(kind: type = Config, prefix: str = "") -> Iterator[tuple[str, type]]:
 
 def nearest(name: str, kind: type, prefix: str) -> str:
     """The known key that was probably meant, as the end of a sentence; ``prefix`` is where ``name`` stands."""
-    near = difflib.get_close_matches(name, fields(kind), 1)
+    near = [known for known in fields(kind) if known.startswith(name)] or difflib.get_close_matches(name, fields(kind), 1)
     if near:
         return f"; did you mean {prefix}{near[0]}?"
     elsewhere = [key.name for key in every_key() if key.name.rpartition(".")[2] == name] + [table for table, _ in tables() if table == name]
     if elsewhere:
         return f"; did you mean {elsewhere[0]}?"
     return f"; known keys here: {', '.join(fields(kind))}"
+
+
+def required(kind: type) -> tuple[str, ...]:
+    """Keys of a table that have no default."""
+    missing = dataclasses.MISSING
+    return tuple(field.name for field in dataclasses.fields(kind) if field.default is missing and field.default_factory is missing)

@@ -5,7 +5,6 @@ A value that is wrong leaves its key at the default, so that the rest can still 
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import typing
 from collections.abc import Mapping
@@ -33,13 +32,9 @@ def build(kind: type, tree: Mapping[Any, Any], found: list[Mistake], prefix: str
             values[name] = _value(hints[name], value, found, key)
         except Wrong as wrong:
             found.append(Mistake(key, f"must be {wrong}", shown(key, value)))
-    missing = [field.name for field in dataclasses.fields(kind) if field.name not in values and not _has_default(field)]
+    missing = [name for name in keys.required(kind) if name not in values]
     found += [Mistake(prefix.rstrip("."), f"has no {name}, which must be {_expected(hints[name])}") for name in missing if name not in tree]
     return None if missing else kind(**values)
-
-
-def _has_default(field: dataclasses.Field[Any]) -> bool:
-    return field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
 
 
 def _value(hint: Any, value: Any, found: list[Mistake], key: str) -> Any:

@@ -26,6 +26,7 @@ _WORDS = (
         re.compile(r"expected <block end>"),
         "something follows that does not belong there, or the indentation is wrong; [::1]:8787 needs quotes",
     ),
+    (re.compile(r"found '\]'|expected the node content"), "a bracket too many or too few; [::1]:8787 needs quotes"),
     (re.compile(r"expected a single document"), "a second document begins (---); one file holds one"),
     (re.compile(r"could not determine a constructor"), "a tag (!...) means nothing here; a value that begins with ! needs quotes"),
     (re.compile(r"undefined alias|expected alphabetic"), "a value that begins with * or & needs quotes"),
@@ -72,6 +73,8 @@ def read_text(content: bytes, path: Path) -> Read:
         raise UsageError(f"the settings file {path} is not YAML: a value looks like a date and is none; put it in quotes") from error
     except RecursionError:
         raise UsageError(f"the settings file {path} is not YAML for settings: it is nested too deeply") from None
+    if tree is None:
+        return Read()
     if not isinstance(tree, dict):
         raise UsageError(f"the settings file {path} must hold keys and values, as in config/streamgauge.yaml")
     return Read(tree, lines, tuple(mistakes))
@@ -95,7 +98,7 @@ def _content(path: Path) -> bytes:
 
 
 def _unreadable(error: Any) -> str:
-    if isinstance(error.character, int):
+    if error.encoding == "unicode":
         return "a character that YAML does not allow; look for control characters"
     return f"byte {error.position + 1} is not UTF-8; save the file as UTF-8"
 

@@ -1,0 +1,62 @@
+"""A mistake shows enough of a value to find it, and nothing of a secret."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from streamgauge.config.keys import every_key
+from streamgauge.config.mistakes import SECRET_WORDS, Mistake, Origin, SettingsMistaken, is_secret, shown, without_user
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("workers", 0, "0"),
+        ("admin", "x", "'x'"),
+        ("admin_token", "hunter2", ""),
+        ("relay.some_password", 5, ""),
+        ("targets", {"a": "hunter2"}, ""),
+        ("listen", ["hunter2"], ""),
+        ("ledger", "postgresql://u:hunter2@h/d", "'postgresql://***@h/d'"),
+        ("ledger", "u:hunter2@h", "'***@h'"),
+    ],
+)
+def test_values_are_shown_but_secrets(key: str, value: object, expected: str) -> None:
+    assert shown(key, value) == expected
+
+
+def test_a_long_value_is_cut() -> None:
+    assert len(shown("admin", "x" * 10_000)) <= 100
+
+
+def test_a_user_is_taken_out_of_every_url() -> None:
+    assert without_user("'http://u:p w@h' and https://x@y/") == "'http://***@h' and https://***@y/"
+
+
+@pytest.mark.parametrize(
+    ("origin", "expected"),
+    [
+        (None, "k: 1 - is wrong"),
+        (Origin("default"), "k: 1 - is wrong"),
+        (Origin("file", line=3), "k: 1 - is wrong (line 3)"),
+        (Origin("environment", "STREAMGAUGE_K"), "k: 1 - is wrong ($STREAMGAUGE_K)"),
+        (Origin("option"), "k: 1 - is wrong (an option)"),
+    ],
+)
+def test_a_line_says_where_the_value_came_from(origin: Origin | None, expected: str) -> None:
+    assert Mistake("k", "is wrong", "1").text(origin) == expected
+
+
+def test_the_error_counts_its_lines_and_is_a_matter_of_usage() -> None:
+    error = SettingsMistaken(" in f", ["a", "b"])
+    assert (error.exit_code, error.lines, str(error)) == (2, ("a", "b"), "2 mistake(s) in the settings in f:\n  a\n  b")
+
+
+def test_keys_that_sound_secret_are_known_as_secret() -> None:
+    sounding = re.compile(r"token|secret|passw|credential(?!s$)|private|(?<!access_)key$")
+    assert [
+        key.name for key in every_key() if sounding.search(key.name) and not is_secret(key.name) and not key.name.endswith("_file")
+    ] == []
+    assert SECRET_WORDS
