@@ -63,6 +63,7 @@ def run(
             # A spool shared with another proxy would put that one's rows into this ledger, and these into that one's.
             "spool_dir": f"{Path(where).expanduser()}.spool",
         },
+        os.environ,
     )
     log_to_stderr("WARNING")
     proxy = Supervisor(settings)
