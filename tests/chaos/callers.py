@@ -22,19 +22,22 @@ Became = Literal["under way", "refused", "broken", "whole"]
 
 @dataclass
 class Call:
-    """One request. ``began``: part of its answer came, so a worker saw it. ``ended_at``: monotonic seconds. ``refused``: nobody listened."""
+    """One request. ``began``: part of its answer came, so a worker saw it. ``ended_at``: monotonic seconds, ``took``: seconds. ``refused``: nobody
+    listened.
+    """
 
     call_id: str
     began: bool = False
     became: Became = "under way"
     status: int = 0
     ended_at: float = 0.0
+    took: float = 0.0
     received: bytes = field(default=b"", repr=False)
 
 
 def call(connection: http.client.HTTPConnection, call_id: str, path: str) -> Call:
     """Make one call and read its answer; never raises for what a network does."""
-    made = Call(call_id)
+    made, begun = Call(call_id), time.monotonic()
     headers = {"Content-Type": "application/json", "amz-sdk-invocation-id": call_id}
     try:
         if connection.sock is None:
@@ -52,16 +55,18 @@ def call(connection: http.client.HTTPConnection, call_id: str, path: str) -> Cal
     except (OSError, http.client.HTTPException):
         made.became = "broken"
     made.ended_at = time.monotonic()
+    made.took = made.ended_at - begun
     if made.became != "whole":
         connection.close()
     return made
 
 
 class Callers:
-    """Threads that call, streaming and not, one call after the other on kept connections, while the block runs."""
+    """Threads that call, streaming and not, one call after the other, while the block runs; ``keep``: on kept connections."""
 
-    def __init__(self, address: str, count: int = CALLERS) -> None:
+    def __init__(self, address: str, count: int = CALLERS, *, keep: bool = True) -> None:
         self._address = address
+        self._keep = keep
         self._made: list[list[Call]] = [[] for _ in range(count)]
         self._answered = [0] * count
         self._over = threading.Event()
@@ -95,6 +100,8 @@ class Callers:
         connection = http.client.HTTPConnection(self._address, timeout=PATIENCE_SECONDS)
         while not self._over.is_set():
             mine.append(call(connection, f"c{number}-{len(mine)}", UNARY if len(mine) % 3 == 0 else STREAM))
+            if not self._keep:
+                connection.close()
             self._answered[number] += mine[-1].became == "whole"
             if mine[-1].became == "refused":
                 break  # nobody listens, and asking in a loop would only keep the machine busy
