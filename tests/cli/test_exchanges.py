@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from streamgauge.__main__ import run
 from streamgauge.records import Measurement
+from streamgauge.reports.selection import columns
 from tests.reports.ledgers import day, write
 
 
@@ -72,10 +74,10 @@ def test_one_exchange_is_shown_by_id_by_prefix_and_by_the_provider_s_id(
 ) -> None:
     one = rows[7]
     shown = []
-    for name in (one.exchange_id, one.exchange_id[:18], one.upstream_request_id or ""):
+    for name in (one.exchange_id, one.exchange_id[:18], one.exchange_id.upper()[:18], one.upstream_request_id or ""):
         assert run(["exchanges", "show", name]) == 0
         shown.append(capsys.readouterr().out)
-    assert shown[0] == shown[1] == shown[2]
+    assert len(set(shown)) == 1
     assert shown[0].startswith(f"exchange {one.exchange_id}\n")
 
 
@@ -113,3 +115,29 @@ def test_nothing_that_matches_is_exit_code_3_and_an_empty_answer_that_programs_c
     assert written["table"] == written["jsonl"] == ""
     assert next(csv.reader([written["csv"]])) == list(Measurement.__struct_fields__)
     assert len(written["csv"].splitlines()) == 1
+
+
+def test_a_beginning_of_eight_characters_is_enough_where_one_exchange_has_it_and_else_the_candidates_are_told(
+    rows: list[Measurement], capsys: pytest.CaptureFixture[str]
+) -> None:
+    beginnings = Counter(m.exchange_id[:8] for m in rows)
+    alone = next(beginning for beginning, n in beginnings.items() if n == 1)
+    shared = next(beginning for beginning, n in beginnings.items() if 2 <= n < 6)
+    assert run(["exchanges", "show", alone]) == 0
+    assert capsys.readouterr().out.startswith(f"exchange {alone}")
+    assert run(["exchanges", "show", shared]) == 2
+    told = capsys.readouterr().err.splitlines()
+    assert told[0].endswith("give more of the id:")
+    assert [line.split()[0] for line in told[1:]] == [
+        m.exchange_id for m in sorted(rows, key=lambda m: m.started_at) if m.exchange_id.startswith(shared)
+    ]
+
+
+def test_the_help_names_every_column_and_a_wrong_one_gets_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["exchanges", "--help"]) == 0
+    told = capsys.readouterr().out.replace("\n", " ")
+    assert all(f" {name}" in told for name in columns())
+    assert run(["exchanges", "--where", "modle=x"]) == 2
+    assert "no column modle; did you mean model?" in capsys.readouterr().err
+    assert run(["exchanges", "--where", "zzzzzz=x"]) == 2
+    assert "`streamgauge exchanges --help` lists them all" in capsys.readouterr().err

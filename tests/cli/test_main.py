@@ -7,6 +7,7 @@ import pytest
 
 from streamgauge import __version__
 from streamgauge.__main__ import run
+from streamgauge.endpoints import VARIABLES
 
 
 def test_the_version_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -19,9 +20,26 @@ def test_help_lists_the_commands_and_each_command_has_an_example(capsys: pytest.
     shown = capsys.readouterr().out
     assert "exchanges" in shown
     assert "report" in shown
-    for command in (["exchanges"], ["exchanges", "show"], ["report", "latency"], ["report", "errors"]):
+    for command in (
+        [],
+        ["serve"],
+        ["run"],
+        ["demo"],
+        ["exchanges"],
+        ["exchanges", "show"],
+        ["report"],
+        ["report", "latency"],
+        ["report", "errors"],
+    ):
         assert run([*command, "--help"]) == 0
-        assert "Example: streamgauge" in capsys.readouterr().out
+        (example,) = [line for line in capsys.readouterr().out.splitlines() if line.strip().startswith("Example: streamgauge")]
+        assert len(example.strip()) <= 78  # it can be copied from a terminal of 80 columns
+
+
+def test_the_help_of_run_names_every_variable_that_it_sets(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["run", "--help"]) == 0
+    told = capsys.readouterr().out
+    assert all(variable.name in told for variable in VARIABLES)
 
 
 def test_the_help_of_the_latency_report_defines_its_figures(capsys: pytest.CaptureFixture[str]) -> None:

@@ -42,8 +42,14 @@ def test_the_largest_group_comes_first_and_its_most_frequent_failure_first() -> 
     assert [(f.key, f.kind[0]) for f in found.failures] == [(("b",), "throttled"), (("b",), "stream_error"), (("a",), "stream_error")]
 
 
-def test_a_dimension_that_is_also_a_kind_is_asked_for_once() -> None:
-    selection = Selection(by=("outcome",))
-    assert columns(selection) == ["outcome", "error_type", "side", "http_status", "usage_source", "undecoded"]
-    (failure,) = report([THROTTLED], selection).failures
-    assert (failure.key, failure.kind[0]) == (("throttled",), "throttled")
+def test_what_every_failure_has_anyway_makes_no_groups() -> None:
+    selection = Selection(by=("outcome", "team"))
+    assert columns(selection) == ["outcome", "team", "error_type", "side", "http_status", "usage_source", "undecoded"]
+    found = report([(THROTTLED[0], "a", *THROTTLED[1:]), (DONE[0], "a", *DONE[1:])], selection)
+    (failure,) = found.failures
+    assert (found.by, failure.key, failure.kind[0], failure.n / found.totals[failure.key]) == (("team",), ("a",), "throttled", 5 / 95)
+
+
+def test_hours_and_bands_come_in_their_own_order() -> None:
+    found = counted(("256-1k", *THROTTLED), ("<256", *CUT), (None, *DONE), (None, *CUT), by=("prompt_band",))
+    assert [f.key for f in found.failures] == [("<256",), ("256-1k",), (None,)]

@@ -87,7 +87,7 @@ def test_an_exchange_is_found_or_the_next_step_is_said(path: Path) -> None:
             pages.find(ledger, "zzz")
         with pytest.raises(UsageError, match="no exchange ' '"):
             pages.find(ledger, " ")
-        with pytest.raises(UsageError, match="is the beginning of at least 6 exchange ids, give more of it"):
+        with pytest.raises(UsageError, match=r"is the name of at least 6 exchanges, give more of the id:\n  [0-9a-f-]{36}  2026-11-2"):
             pages.find(ledger, one.exchange_id[:4])
 
 

@@ -49,7 +49,9 @@ _COLOURS = {"completed": "green", "throttled": "yellow"}
 
 
 def demo(
-    ledger: Annotated[str | None, typer.Option(help="Keep the rows in this ledger. Default: a new one that is named at the end.")] = None,
+    ledger: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Keep the rows in this ledger. Default: a new one that is named at the end.")
+    ] = None,
     model: Annotated[bool, typer.Option("--model", help="Put a real language model behind the proxy (see `make demo MODEL=1`).")] = False,
     seconds: Annotated[
         float | None,

@@ -8,9 +8,16 @@ from typing import Annotated
 import typer
 
 from streamgauge.cli.options import LedgerPath, ListFormat, ShowFormat, Since, Until, Where
+from streamgauge.reports.selection import columns
 
 DEFAULT_ROWS = 20
 """What fits on a screen."""
+
+WHERE_COLUMNS = "\n\n".join(
+    f"Columns for --where that hold {held}: {', '.join(name for name, kind in columns().items() if kind is of)}."
+    for held, of in (("a text", str), ("a number (times as 1.5s or 200ms)", float), ("a whole number", int), ("true or false", bool))
+)
+"""Shown under the options of ``exchanges --help``."""
 
 Limit = Annotated[
     int | None,
@@ -28,13 +35,14 @@ def exchanges(
     where: Where = None,
     limit: Limit = None,
     format_: Annotated[
-        ListFormat, typer.Option("--format", help="jsonl and csv hold every field, in seconds and tokens.")
+        ListFormat,
+        typer.Option("--format", help="table: for people. jsonl, csv: for programs, every column of every row, in seconds and tokens."),
     ] = ListFormat.table,
     ledger: LedgerPath = None,
 ) -> None:
     """The measured exchanges, newest first.
 
-    Example: streamgauge exchanges --since 1h --where outcome!=completed --where team=search
+    Example: streamgauge exchanges --since 1h --where outcome!=completed
     """
     if context.invoked_subcommand is not None:
         context.obj = ledger
@@ -63,12 +71,14 @@ def exchanges(
 def show(
     context: typer.Context,
     name: Name,
-    format_: Annotated[ShowFormat, typer.Option("--format", help="What to write.")] = ShowFormat.table,
+    format_: Annotated[
+        ShowFormat, typer.Option("--format", help="table: for people. json: for programs, with every field, phase and attempt.")
+    ] = ShowFormat.table,
     ledger: LedgerPath = None,
 ) -> None:
     """One exchange as a waterfall, with the sentence that says where its time went.
 
-    Example: streamgauge exchanges show 019ac1f2-7b3c-7d2e
+    Example: streamgauge exchanges show 01a21112-ed00-755a
     """
     import msgspec
 

@@ -19,7 +19,10 @@ By = Annotated[str | None, typer.Option("--by", metavar="DIM,DIM", help=f"Group 
 Where = Annotated[
     list[str] | None,
     typer.Option(
-        "--where", metavar="K=V", help="Only rows where column k is v; also k!=v, k>=n, k<n, and k= for absent. Repeatable, all must hold."
+        "--where",
+        metavar="K=V",
+        help="Only rows where column k is v; also k!=v, k>=n, k<n, and k= for absent. Repeatable, all must hold. "
+        "Columns: any of --by, and those in `streamgauge exchanges --help`.",
     ),
 ]
 LedgerPath = Annotated[

@@ -18,6 +18,9 @@ from streamgauge.reports.table import Line
 PATIENCE = 2.0
 """Seconds after which somebody who waits wants to know that something happens."""
 
+AGAIN, AGAIN_IN_A_LOG = 0.5, 10.0
+"""Seconds after which he wants to know how far it is: on a terminal, where the line is written over, and in a log, where lines add up."""
+
 _STYLES = {"title": "bold", "heading": "bold cyan", "rule": "dim", "key": "bold", "row": "", "note": "dim", "blank": ""}
 
 _PLAIN = {"µ": "u", "…": ".", "─": "-", "│": "|", "█": "#"}
@@ -87,36 +90,46 @@ def write(texts: Iterable[str]) -> None:
 def watched(rows: Iterable[Any], every: int = 5_000) -> Iterator[Any]:
     """The rows, with their count on standard error when it takes longer than two seconds."""
     begun = shown = time.monotonic()
+    again = AGAIN if sys.stderr.isatty() else AGAIN_IN_A_LOG
     count = 0
     try:
         for count, row in enumerate(rows, 1):
-            if count % every == 0 and (now := time.monotonic()) - begun > PATIENCE and now - shown > PATIENCE / 4:
+            if count % every == 0 and (now := time.monotonic()) - begun > PATIENCE and (shown == begun or now - shown > again):
                 shown = now
                 _tell(f"read {count:,} exchanges")
             yield row
     finally:
-        if shown != begun and sys.stderr.isatty():
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        if shown != begun:
+            _clear()
 
 
 @contextlib.contextmanager
-def patient(what: str, patience: float = PATIENCE) -> Iterator[None]:
-    """Says ``what`` is going on when the block takes longer than two seconds: for one long statement that gives no rows to count."""
-    told = threading.Event()
+def patient(what: str, patience: float = PATIENCE, again: float = AGAIN_IN_A_LOG) -> Iterator[None]:
+    """Says ``what`` is going on when the block takes longer than two seconds, and every ten seconds for how long: where there is nothing to count."""
+    ended, told = threading.Event(), threading.Event()
+    begun = time.monotonic()
 
     def tell() -> None:
-        told.set()
-        _tell(what)
+        wait = patience
+        while not ended.wait(wait):
+            _tell(f"{what} ({time.monotonic() - begun:.0f} s)" if told.is_set() else what)
+            told.set()
+            wait = again
 
-    timer = threading.Timer(patience, tell)
-    timer.daemon = True
-    timer.start()
+    watcher = threading.Thread(target=tell, name="patient", daemon=True)
+    watcher.start()
     try:
         yield
     finally:
-        timer.cancel()
-        timer.join()
-        if told.is_set() and sys.stderr.isatty():
+        ended.set()
+        watcher.join()
+        if told.is_set():
+            _clear()
+
+
+def _clear() -> None:
+    with contextlib.suppress(OSError):
+        if sys.stderr.isatty():
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 

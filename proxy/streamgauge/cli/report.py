@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from streamgauge.cli.output import Screen
     from streamgauge.reports.page import Page
 
-Format = Annotated[ReportFormat, typer.Option("--format", help="json, jsonl and csv are in seconds, with every percentile and its count.")]
+Format = Annotated[
+    ReportFormat,
+    typer.Option(
+        "--format",
+        help="table: for people. json: one object with summary and groups. jsonl, csv: a line for each group. md: for a ticket. "
+        "json, jsonl and csv are in seconds, with every percentile.",
+    ),
+]
 Aim = Annotated[
     str | None,
     typer.Option(
@@ -49,7 +56,7 @@ def latency(
 ) -> None:
     """Time to first token, per token and end to end, by group; and who spent the time over the objective.
 
-    Example: streamgauge report latency --since 24h --by team,model --objective ttft=1.0s
+    Example: streamgauge report latency --by team,model --objective ttft=1s
     """
     from datetime import UTC, datetime
 

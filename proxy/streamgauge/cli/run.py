@@ -14,38 +14,45 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from streamgauge import endpoints
 from streamgauge.errors import StreamgaugeError
 
 if TYPE_CHECKING:
     from streamgauge.app import Supervisor
+
+VARIABLES = (
+    "Sets, for CMD only: "
+    + ", ".join(f"{variable.name} for {variable.client}" for variable in endpoints.VARIABLES)
+    + ". An endpoint that such a variable names already is where its clients' calls still go, through the proxy. Never HTTP_PROXY."
+)
+"""Shown under the options of ``run --help``."""
 
 UP_SECONDS, UP_LOOK_SECONDS = 5.0, 0.02
 """How long the command waits for the proxy to be up, which takes half a second, and how often that is asked."""
 
 
 def run(
-    command: Annotated[list[str], typer.Argument(metavar="-- CMD ...", help="The command to measure, after --.")],
-    config: Annotated[Path | None, typer.Option("--config", "-c", help="Settings file (YAML).")] = None,
-    upstream: Annotated[list[str] | None, typer.Option(help="SERVICE=URL: send a service there. Repeatable.")] = None,
-    ledger: Annotated[
-        str | None, typer.Option(help="Keep the rows in this ledger. Default: a new one that is named at the end and kept.")
+    command: Annotated[list[str], typer.Argument(metavar="CMD", help="The command to measure, with its own arguments.")],
+    config: Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help="Settings file (YAML).")] = None,
+    upstream: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SERVICE=URL", help="Send a service there: bedrock-runtime, sagemaker-runtime, ... Repeatable."),
     ] = None,
-    signing: Annotated[str | None, typer.Option(help="auto, passthrough or resign.")] = None,
-    region: Annotated[str | None, typer.Option(help="Region of requests that name none. Default: $AWS_REGION.")] = None,
+    ledger: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Keep the rows in this ledger. Default: a new one that is named at the end and kept.")
+    ] = None,
+    signing: Annotated[str | None, typer.Option(metavar="MODE", help="auto, passthrough or resign. Default: auto.")] = None,
+    region: Annotated[str | None, typer.Option(metavar="NAME", help="Region of requests that name none. Default: $AWS_REGION.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No report, only the rows in the ledger.")] = False,
 ) -> None:
     """Start a private proxy on free ports, point the SDKs of CMD at it, run CMD, print what was measured, exit with CMD's code.
 
-    It sets, for CMD only: AWS_ENDPOINT_URL_BEDROCK_RUNTIME, AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME, ANTHROPIC_BEDROCK_BASE_URL,
-    ANTHROPIC_BEDROCK_MANTLE_BASE_URL, AWS_BEDROCK_RUNTIME_ENDPOINT (LiteLLM) and OPENAI_BASE_URL. What such a variable named before stays
-    where its clients' calls go. Never HTTP_PROXY.
-
     Example: streamgauge run -- python chat.py
     """
-    from streamgauge import endpoints
     from streamgauge.app import Supervisor
     from streamgauge.cli import aws_files
     from streamgauge.cli.ending import ended_in_order, run_to_its_end
+    from streamgauge.cli.output import patient
     from streamgauge.cli.serve import log_to_stderr, overrides, upstreams
     from streamgauge.config import load
 
@@ -78,7 +85,8 @@ def run(
             environ = {**os.environ, **pointed, **endpoints.without_proxy(os.environ, hosts)}
             code = run_to_its_end(command, environ, proxy.tend)
         finally:
-            proxy.stop()
+            with patient("waiting for open calls to end and for the last rows"):
+                proxy.stop()
         if not quiet:
             _tell(proxy.ledger, proxy.proxy_id)
     raise typer.Exit(code)
@@ -112,7 +120,6 @@ def _tell(ledger: Path, proxy_id: str) -> None:
 
 def _report(ledger: Path, proxy_id: str) -> None:
     """Of this run's calls. On standard output only where a person reads it: in a pipe, that belongs to the command (``run -- app | jq``)."""
-    from streamgauge import endpoints
     from streamgauge.cli import measured
 
     this_run = [f"proxy_id={proxy_id}"]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from streamgauge.reports.dimensions import order
+from streamgauge.reports.dimensions import has_order, order
 from streamgauge.reports.selection import Selection
 
 KINDS = ("outcome", "error_type", "side", "http_status")
@@ -49,14 +49,19 @@ class FailureReport:
 
 
 def report(counts: Iterable[Sequence[Any]], selection: Selection) -> FailureReport:
-    """From counts grouped by ``columns(selection)``: failures, the largest group first and the most frequent failure first in it."""
+    """From counts grouped by ``columns(selection)``: failures, hours and bands in their own order, else the largest group first.
+
+    Every failure has its outcome, error type, side and status anyway; as a dimension of ``--by`` they make no groups, whose shares would all
+    be the whole.
+    """
     names = columns(selection)
+    by = tuple(name for name in selection.by if name not in KINDS)
     at = {name: index for index, name in enumerate(names)}
     failures: dict[tuple[Any, ...], Failure] = {}
-    result = FailureReport(selection.by, [], Counter(), Counter())
+    result = FailureReport(by, [], Counter(), Counter())
     for row in counts:
         n, first, last, example = row[len(names) : len(names) + 4]
-        key = tuple(row[at[name]] for name in selection.by)
+        key = tuple(row[at[name]] for name in by)
         kind = tuple(row[at[name]] for name in KINDS)
         result.totals[key] += n
         result.outcomes[row[at["outcome"]]] += n
@@ -67,7 +72,7 @@ def report(counts: Iterable[Sequence[Any]], selection: Selection) -> FailureRepo
         known.n += n
         known.first, known.last = min(known.first, first), max(known.last, last)
         known.example = max(known.example, example)
-    result.failures = sorted(failures.values(), key=lambda f: (-result.totals[f.key], _names(selection.by, f.key), -f.n, str(f.kind)))
+    result.failures = sorted(failures.values(), key=lambda failure: _rank(result, failure))
     return result
 
 
@@ -79,5 +84,7 @@ def _usage(result: FailureReport, outcome: str, source: str, undecoded: str | No
         result.undecoded[undecoded] += n
 
 
-def _names(by: tuple[str, ...], key: tuple[Any, ...]) -> list[tuple[int, str]]:
-    return [order(name, value) for name, value in zip(by, key, strict=True)]
+def _rank(result: FailureReport, failure: Failure) -> tuple[Any, ...]:
+    named = list(zip(result.by, failure.key, strict=True))
+    own = [order(name, value) for name, value in named if has_order(name)]
+    return (own, -result.totals[failure.key], [order(name, value) for name, value in named], -failure.n, str(failure.kind))

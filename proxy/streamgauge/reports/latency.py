@@ -115,12 +115,13 @@ def columns(selection: Selection) -> list[str]:
 def report(rows: Iterable[Sequence[Any]], selection: Selection, aim: Objective, limit: int = MAX_VALUES) -> LatencyReport:
     """Read rows of ``columns(selection)`` once. Raises ``UsageError`` when ``--by`` makes more than ``MAX_GROUPS`` groups."""
     at = {name: index for index, name in enumerate(columns(selection))}
-    by = [at[name] for name in selection.by]
+    dimensions = tuple(name for name in selection.by if name != "streaming")  # the two modes are never mixed in a group anyway
+    by = [at[name] for name in dimensions]
     streaming, outcome, label = at["streaming"], at["outcome"], at["label"]
     figures = [(name, at[name]) for name in MEASURED]
     aimed = at[aim.figure]
     every = selection.names("outcome")
-    pool, groups, over = Pool(limit), _Groups(selection.by), OverObjective(aim)
+    pool, groups, over = Pool(limit), _Groups(dimensions), OverObjective(aim)
     others: Counter[str] = Counter()
     labelled = 0
     for row in rows:
@@ -141,7 +142,7 @@ def report(rows: Iterable[Sequence[Any]], selection: Selection, aim: Objective, 
                 over.take(cast("Timed", row))
     found = groups.ordered()
     first_tokens = [value for group in found for value in group.samples["ttft"].values]
-    return LatencyReport(selection.by, found, over, others, labelled, pool.coarsest, first_tokens)
+    return LatencyReport(dimensions, found, over, others, labelled, pool.coarsest, first_tokens)
 
 
 class _Groups:

@@ -103,9 +103,12 @@ def find(ledger: Ledger, name: str) -> tuple[Measurement, list[Measurement]]:
         )
     if len(found) > 1:
         some = "at least " if len(found) == MAX_CANDIDATES else ""
-        ids = ", ".join(m.exchange_id for m in found)
-        raise UsageError(f"{name!r} is the beginning of {some}{len(found)} exchange ids, give more of it: {ids}")
+        raise UsageError(f"{name!r} is the name of {some}{len(found)} exchanges, give more of the id:{''.join(map(_candidate, found))}")
     return found[0], ledger.attempts(found[0])
+
+
+def _candidate(m: Measurement) -> str:
+    return f"\n  {m.exchange_id}  {moment(m.started_at)}  {m.model or m.requested_model or m.endpoint_name or '-'}  {m.outcome}"
 
 
 def _head(ledger: Ledger, selection: Selection) -> str:

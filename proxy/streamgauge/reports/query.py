@@ -86,7 +86,7 @@ class Ledger:
 
     def find(self, name: str) -> list[Measurement]:
         """The exchanges called ``name``: exchange id or a prefix of it, else the provider's request id; a few at most."""
-        prefix = exchanges.c.exchange_id.between(name, name + "\x7f")
+        prefix = exchanges.c.exchange_id.between(name.lower(), name.lower() + "\x7f")
         found = self._measurements(prefix)
         return found or self._measurements(exchanges.c.upstream_request_id == name)
 

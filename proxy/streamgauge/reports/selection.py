@@ -95,9 +95,7 @@ def condition(text: str) -> Condition:
     column, operator, value = match[1], match[2], match[3].strip()
     kinds = columns()
     if column not in kinds:
-        raise UsageError(
-            f"--where {text}: no column {column}{nearest(column, kinds)}; `streamgauge exchanges --format jsonl` shows them all"
-        )
+        raise UsageError(f"--where {text}: no column {column}{nearest(column, kinds)}; `streamgauge exchanges --help` lists them all")
     if not value and operator not in ("=", "!="):
         raise UsageError(f"--where {text}: {operator} needs a value to compare with")
     return Condition(column, operator, _value(text, kinds[column], value) if value else None)

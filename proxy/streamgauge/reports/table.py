@@ -1,7 +1,7 @@
 """A table of texts and its layout in plain lines, for any width. Pure.
 
 Where the columns fit beside one another they do; where they do not, the key columns (what a row is about) move to a line of their own above the
-figures. Nothing is ever cut off except where a column allows it.
+figures, and their headings above the others. Nothing is ever cut off except where a column allows it.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ def _stacked(table: Table, keys: list[int], width: int, rule: str) -> list[Line]
     body = _shortened(_only(table, keys, keep=False))
     laid = next((found for gap in (2, 1) if _width(found := _beside(body, gap, rule)) + 2 <= width), _beside(body, 1, rule))
     above = len(laid) - len(body.rows)
-    out = [Line("  " + line.text, line.style) for line in laid[:above]]
+    out = _wrapped("  ".join(table.columns[i].heading for i in keys), width, "heading")
+    out += [Line("  " + line.text, line.style) for line in laid[:above]]
     before = None
     for row, line in zip(table.rows, laid[above:], strict=True):
         key = "  ".join(_cut(row[i], table.columns[i].cut) for i in keys)
