@@ -12,6 +12,8 @@ from streamgauge.errors import CouldNotRun, UsageError
 from streamgauge.reports.dimensions import BANDS, DIMENSIONS
 from streamgauge.reports.query import Ledger
 from streamgauge.reports.selection import Condition, Selection, condition
+from streamgauge.sinks.ledger import Batch, LedgerSettings, WorkerLine
+from streamgauge.sinks.ledger import Ledger as Writer
 from streamgauge.sinks.ledger_table import unmeasured, workers
 from tests.reports.ledgers import measured, write
 
@@ -69,6 +71,41 @@ def test_conditions_choose_rows(path: Path, where: list[str], found: list[int]) 
     assert ids(path, *where) == [SOME_IDS[i] for i in found]
 
 
+def test_every_row_comes_once_and_in_order_over_all_pages_also_of_the_same_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamgauge.reports.query.BATCH", 3)
+    rows = [measured(exchange_id=f"x{n:02}", started_at=f"2026-11-24T05:00:{n // 5:02}.000000Z") for n in range(20)]
+    with Ledger(write(tmp_path / "pages.db", reversed(rows))) as ledger:
+        there = [f"x{n:02}" for n in range(20)]
+        assert [row.exchange_id for row in ledger.rows(Selection(), ["exchange_id"])] == there
+        assert [row.exchange_id for row in ledger.measurements(Selection())] == there[::-1]
+        for limit in (1, 3, 7, 20, 21):
+            found = ledger.rows(Selection(), ["exchange_id", "started_at"], newest_first=True, limit=limit)
+            assert [row.exchange_id for row in found] == there[::-1][:limit]
+
+
+@pytest.mark.parametrize("of", ["rows", "measurements"])
+def test_a_reader_that_waits_for_its_screen_does_not_let_the_write_ahead_log_grow(tmp_path: Path, of: str) -> None:
+    path = tmp_path / "live.db"
+    writer = Writer(LedgerSettings(str(path)))
+    writer.load()
+    writer._file.connection().execute("PRAGMA wal_autocheckpoint=100")  # a 40th of what is usual: the test writes less
+
+    def commit(first: int) -> None:
+        rows = [measured(exchange_id=f"x{first + n:06}", requested_model="m" * 500) for n in range(200)]
+        writer.commit(Batch({"w": rows}, workers=[WorkerLine("w")]))
+
+    commit(0)
+    with Ledger(path) as ledger:
+        reading = iter(ledger.rows(Selection(), ["ttft"]) if of == "rows" else ledger.measurements(Selection()))
+        next(reading)
+        for first in range(200, 4_000, 200):
+            commit(first)
+        written = Path(f"{path}-wal").stat().st_size
+    writer.close()
+    assert path.stat().st_size > 3_000_000
+    assert written < 2_000_000
+
+
 def test_since_is_inclusive_and_until_exclusive(path: Path) -> None:
     six = datetime(2026, 11, 24, 6, tzinfo=UTC)
     assert ids(path, since=six) == [SOME_IDS[2]]
@@ -86,9 +123,9 @@ def test_how_the_ledger_spells_utc_does_not_matter(tmp_path: Path) -> None:
 def test_sql_cuts_bands_as_the_table_of_bands_does(tmp_path: Path, name: str) -> None:
     bands = BANDS[name]
     numbers = [None, 0, *(bound + step for bound in bands.bounds for step in (-1, 0, 1))]
-    rows = [measured(exchange_id=str(i), **{bands.column: number}) for i, number in enumerate(numbers)]
+    rows = [measured(exchange_id=f"{i:03}", **{bands.column: number}) for i, number in enumerate(numbers)]
     with Ledger(write(tmp_path / "bands.db", rows)) as ledger:
-        found = [tuple(row) for row in ledger.rows(Selection(), [bands.column, name])]
+        found = [tuple(row)[:2] for row in ledger.rows(Selection(), [bands.column, name])]
     assert found == [(number, bands.label(number)) for number in numbers]
 
 

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from streamgauge.errors import CouldNotRun
 from streamgauge.sinks.ledger_access import SCHEMA_VERSION
-from streamgauge.sinks.ledger_file import LedgerFile
+from streamgauge.sinks.ledger_file import WAL_LOOK_SECONDS, LedgerFile
 from streamgauge.sinks.ledger_table import exchanges
 
 
@@ -75,6 +76,30 @@ def test_the_file_says_what_it_is(tmp_path: Path) -> None:
     assert facts["schema_version"] == str(SCHEMA_VERSION)
     assert facts["created_by"].startswith("streamgauge ")
     assert facts["created_at"].endswith("+00:00")
+    file.close()
+
+
+def test_a_long_write_ahead_log_is_emptied_as_soon_as_its_readers_let_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("streamgauge.sinks.ledger_file.WAL_BYTES", 100_000)
+    file = LedgerFile(tmp_path / "ledger.db", 0.1)
+    connection, wal = file.connection(), tmp_path / "ledger.db-wal"
+    connection.execute("CREATE TABLE x (y)")
+    with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM x").fetchall()
+        for _ in range(40):
+            connection.execute("INSERT INTO x VALUES (zeroblob(4000))")
+        file.shorten_wal(100.0)
+        assert wal.stat().st_size > 100_000
+        assert "end it" in caplog.text
+        reader.execute("ROLLBACK")
+    file.shorten_wal(101.0)
+    assert wal.stat().st_size > 100_000
+    file.shorten_wal(100.0 + WAL_LOOK_SECONDS)
+    assert wal.stat().st_size == 0
+    assert connection.execute("PRAGMA busy_timeout").fetchone() == (100,)
     file.close()
 
 

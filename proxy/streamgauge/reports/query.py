@@ -22,7 +22,10 @@ from streamgauge.sinks.ledger_read import open_for_reading
 from streamgauge.sinks.ledger_table import exchanges, unmeasured, workers
 
 BATCH = 5_000
-"""Rows fetched at once: enough to hide the driver's overhead, a few megabytes at most."""
+"""Rows fetched at once: enough to hide what a statement costs, a few megabytes at most."""
+
+_PLACE = ("place_at", "place_id")
+"""What says in a row where it stands, should it hold neither ``started_at`` nor ``exchange_id``."""
 
 MAX_CANDIDATES = 6
 """How many exchanges an ambiguous prefix is answered with."""
@@ -50,13 +53,14 @@ class Ledger:
     def rows(
         self, selection: Selection, columns: Sequence[str], *, newest_first: bool = False, limit: int | None = None
     ) -> Iterator[sa.Row[Any]]:
-        """The selection's rows as named tuples of ``columns`` (ledger columns or dimensions), as they lie; never all in memory."""
-        statement = sa.select(*(self._expression(name).label(name) for name in columns)).where(*self._conditions(selection))
-        return self._stream(_newest(statement, limit) if newest_first else statement)
+        """The selection's rows as named tuples of ``columns`` (ledger columns or dimensions) by time; never all in memory."""
+        statement = sa.select(*(self._expression(name).label(name) for name in columns))
+        statement = statement.add_columns(exchanges.c.started_at.label(_PLACE[0]), exchanges.c.exchange_id.label(_PLACE[1]))
+        return self._pages(statement.where(*self._conditions(selection)), newest_first, limit, _PLACE)
 
     def measurements(self, selection: Selection, limit: int | None = None) -> Iterator[sa.Row[Any]]:
         """The selection's rows with every field of the Measurement as the ledger holds it, newest first; never all in memory."""
-        return self._stream(_newest(self._whole().where(*self._conditions(selection)), limit))
+        return self._pages(self._whole().where(*self._conditions(selection)), True, limit, ("started_at", "exchange_id"))
 
     def counts(self, selection: Selection, columns: Sequence[str]) -> list[sa.Row[Any]]:
         """For each combination of ``columns``: ``n``, ``first``, ``last`` (started_at) and ``example`` (the newest exchange's id)."""
@@ -73,7 +77,7 @@ class Ledger:
             .where(*self._conditions(selection))
             .group_by(*(sa.literal_column(str(i + 1)) for i in range(len(keys))))
         )
-        return list(self._stream(statement))
+        return self._all(statement)
 
     def span(self, selection: Selection | None = None) -> tuple[int, str | None, str | None]:
         """How many exchanges, and the first and last ``started_at``; of the selection, or of the whole ledger."""
@@ -81,7 +85,7 @@ class Ledger:
         statement = sa.select(sa.func.count(), sa.func.min(at), sa.func.max(at)).select_from(exchanges)
         if selection:
             statement = statement.where(*self._conditions(selection))
-        row = next(iter(self._stream(statement)))
+        (row,) = self._all(statement)
         return int(row[0]), row[1], row[2]
 
     def find(self, name: str) -> list[Measurement]:
@@ -102,18 +106,18 @@ class Ledger:
         if unmeasured.name not in self._tables:
             return {}
         statement = sa.select(unmeasured.c.reason, sa.func.sum(unmeasured.c.count)).group_by(unmeasured.c.reason)
-        return {reason: int(count) for reason, count in self._stream(statement) if count}
+        return {reason: int(count) for reason, count in self._all(statement) if count}
 
     def seen(self) -> tuple[int, int] | None:
         """(exchanges seen by the relay, rows written) of all workers; ``None`` where nothing is accounted."""
         if workers.name not in self._tables:
             return None
-        row = next(iter(self._stream(sa.select(sa.func.sum(workers.c.seen), sa.func.sum(workers.c.rows)))))
+        (row,) = self._all(sa.select(sa.func.sum(workers.c.seen), sa.func.sum(workers.c.rows)))
         return None if row[0] is None else (int(row[0]), int(row[1]))
 
     def _measurements(self, *conditions: sa.ColumnElement[bool]) -> list[Measurement]:
         statement = self._whole().where(*conditions).order_by(exchanges.c.started_at).limit(MAX_CANDIDATES)
-        return [Measurement(**row._asdict()) for row in self._stream(statement)]
+        return [Measurement(**row._asdict()) for row in self._all(statement)]
 
     def _whole(self) -> sa.Select[Any]:
         return sa.select(*((exchanges.c[name] if name in self._present else sa.null()).label(name) for name in COLUMNS))
@@ -139,14 +143,27 @@ class Ledger:
             clauses.append(at < _stamp(selection.until))
         return clauses
 
-    def _stream(self, statement: sa.Executable) -> Iterator[Any]:
+    def _all(self, statement: sa.Executable) -> list[Any]:
         with _faults(self.path), self._engine.connect() as connection:
-            yield from connection.execution_options(yield_per=BATCH).execute(statement)
+            return list(connection.execute(statement))
 
+    def _pages(self, statement: sa.Select[Any], newest_first: bool, limit: int | None, place: tuple[str, str]) -> Iterator[Any]:
+        """The rows page by page, each a transaction of its own: who waits for a reader's screen must not hold up the ledger's checkpoints.
 
-def _newest(statement: sa.Select[Any], limit: int | None) -> sa.Select[Any]:
-    ordered = statement.order_by(exchanges.c.started_at.desc(), exchanges.c.exchange_id.desc())
-    return ordered.limit(limit) if limit else ordered
+        ``place``: the columns of the statement that hold when an exchange began and its id.
+        """
+        at, id_ = exchanges.c.started_at, exchanges.c.exchange_id
+        statement = statement.order_by(at.desc(), id_.desc()) if newest_first else statement.order_by(at, id_)
+        left, page = limit, statement
+        while True:
+            size = BATCH if left is None else min(BATCH, left)
+            rows = self._all(page.limit(size))
+            yield from rows
+            left = None if left is None else left - len(rows)
+            if len(rows) < size or left == 0:
+                return
+            last = sa.tuple_(*(sa.literal(getattr(rows[-1], name)) for name in place))
+            page = statement.where(sa.tuple_(at, id_) < last if newest_first else sa.tuple_(at, id_) > last)
 
 
 def _clause(column: sa.ColumnElement[Any], condition: Condition) -> sa.ColumnElement[bool]:

@@ -7,9 +7,10 @@ A batch is in the ledger as a whole and for good (WAL, ``synchronous=FULL``) or 
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -135,10 +136,13 @@ class Ledger:
         """
         with self._errors() as connection:
             try:
-                return _transaction(connection, batch, _insert_many)
+                inserted = _transaction(connection, batch, _insert_many)
             except (_Rejected, OverflowError, sqlite3.InterfaceError, sqlite3.ProgrammingError):
                 connection.rollback()
-                return _transaction(connection, batch, _insert_singly)
+                inserted = _transaction(connection, batch, _insert_singly)
+        with suppress(sqlite3.Error, OSError):  # the batch is in the ledger, whatever becomes of its log
+            self._file.shorten_wal(time.monotonic())
+        return inserted
 
     def begin_new(self) -> Path | None:
         """Set the present file aside, if there is one, so that the next call makes a new one. Returns its new name.

@@ -23,6 +23,12 @@ _PRAGMAS = (
     "PRAGMA cache_size=-8000",  # 8 MB: inserts go to the end of the tree, more cache buys nothing
 )
 
+WAL_BYTES = 64 << 20
+"""A write-ahead log longer than this is one that readers never leave alone, four times what is written before a checkpoint."""
+
+WAL_LOOK_SECONDS, WAL_WAIT_SECONDS = 10.0, 0.1
+"""How often such a log is noticed, and how long a commit may then wait for the readers of the moment to end."""
+
 
 class LedgerFile:
     """Owns the lock for life and one connection at a time."""
@@ -33,6 +39,7 @@ class LedgerFile:
         self._busy_seconds = busy_seconds
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
+        self._looked_at = 0.0
         self._lock = lock_ledger(path)
 
     def connection(self) -> sqlite3.Connection:
@@ -48,6 +55,22 @@ class LedgerFile:
             self._connection = self._open()
             self._identity = _identity(self.path)
         return self._connection
+
+    def shorten_wal(self, now: float) -> None:
+        """Empty the write-ahead log if it has grown too long, at ``now`` (monotonic seconds).
+
+        SQLite begins it anew only when it finds no reader in it, which with readers that overlap is never; this waits for a gap.
+        """
+        if self._connection is None or now - self._looked_at < WAL_LOOK_SECONDS:
+            return
+        self._looked_at = now
+        if Path(f"{self.path}-wal").stat().st_size > WAL_BYTES:
+            self._connection.execute(f"PRAGMA busy_timeout={WAL_WAIT_SECONDS * 1000:.0f}")
+            try:
+                (busy, *_) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                self._connection.execute(f"PRAGMA busy_timeout={self._busy_seconds * 1000:.0f}")
+            _log.log(logging.WARNING if busy else logging.INFO, "the write-ahead log of %s is long%s", self.path, _WAL_SAID[busy])
 
     def disconnect(self) -> None:
         """Close the connection; an open transaction is rolled back."""
@@ -93,6 +116,9 @@ class LedgerFile:
             connection.close()
             raise
         return connection
+
+
+_WAL_SAID = {0: " and was emptied", 1: ": a program has been reading the ledger without a pause; end it, or the log goes on growing"}
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
