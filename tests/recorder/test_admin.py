@@ -107,6 +107,20 @@ def test_a_mistake_gets_a_sentence(recording: Recording, path: str, code: int, t
     assert text in said["error"]
 
 
+def test_a_ledger_that_cannot_answer_in_time_or_is_asked_too_much_says_so(recording: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(*_: object) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr("streamgauge.recorder.ledger_query.read_exchanges", slow)
+    ((code, said),) = ask(recording, "/api/v1/exchanges")
+    assert code == 504
+    assert "ask for less" in said["error"]
+    monkeypatch.setattr("streamgauge.recorder.ledger_query.MAX_UNDER_WAY", 0)
+    ((code, said),) = ask(recording, "/api/v1/exchanges")
+    assert code == 503
+    assert "ask later" in said["error"]
+
+
 CLOSED = ("/api/v1/summary", "/api/v1/exchanges", "/api/v1/openapi.json", "/nowhere")
 
 

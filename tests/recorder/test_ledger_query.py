@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import asyncio
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from streamgauge.errors import UsageError
-from streamgauge.recorder.ledger_query import MAX_LIMIT, Query, read_exchanges
+from streamgauge.recorder.ledger_query import MAX_LIMIT, MAX_UNDER_WAY, Query, Questions, TooBusy, read_exchanges
 from streamgauge.records import Measurement
 from streamgauge.sinks.ledger import Batch, Ledger, LedgerSettings
 from tests.spool.made import ended
@@ -54,6 +57,43 @@ def path(tmp_path: Path) -> str:
 )
 def test_the_newest_that_meet_all_conditions_are_read(path: str, pairs: list[tuple[str, str]], expected: list[str]) -> None:
     assert [row["exchange_id"] for row in read_exchanges(path, parsed(*pairs))] == expected
+
+
+@pytest.fixture
+def endless(path: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A ledger in which every question takes for ever."""
+    forever = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+    monkeypatch.setattr("streamgauge.recorder.ledger_query._statement", lambda _query: sa.text(forever))
+    return path
+
+
+def test_what_takes_too_long_is_interrupted_and_its_thread_is_free_again(endless: str) -> None:
+    async def asked() -> None:
+        questions = Questions(endless, 0.2)
+        answers = await asyncio.gather(*(questions.exchanges(Query()) for _ in range(5)), return_exceptions=True)
+        assert [type(answer) for answer in answers] == [TimeoutError] * 5
+        async with asyncio.timeout(10):
+            while questions._under_way:
+                await asyncio.sleep(0.005)
+        questions.close()
+
+    asyncio.run(asked())
+
+
+def test_more_questions_than_can_be_answered_are_refused_at_once_and_the_end_interrupts_all(endless: str) -> None:
+    async def asked() -> float:
+        questions = Questions(endless, 60.0)
+        waiting = [asyncio.create_task(questions.exchanges(Query())) for _ in range(MAX_UNDER_WAY)]
+        await asyncio.sleep(0)
+        with pytest.raises(TooBusy):
+            await questions.exchanges(Query())
+        before = time.monotonic()
+        questions.close()
+        await asyncio.wait(waiting)
+        assert all(answer.cancelled() or isinstance(answer.exception(), TimeoutError) for answer in waiting)
+        return time.monotonic() - before
+
+    assert asyncio.run(asked()) < 5
 
 
 def test_a_measurement_is_read_with_all_its_fields(path: str) -> None:

@@ -5,7 +5,6 @@ Away from the loopback interface everything but ``/livez`` and ``/readyz`` needs
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import ipaddress
 import socket
@@ -16,15 +15,12 @@ import msgspec
 from aiohttp import web
 
 from streamgauge.errors import CouldNotRun, UsageError
-from streamgauge.recorder.ledger_query import Query, read_exchanges
+from streamgauge.recorder.ledger_query import MAX_UNDER_WAY, QUERY_SECONDS, Query, Questions, TooBusy
 from streamgauge.recorder.openapi import document
 from streamgauge.recorder.recording import Recording
 
 OPEN_PATHS = frozenset({"/livez", "/readyz"})
 """Asked by orchestrators, which have no token; they tell nothing about traffic."""
-
-QUERY_SECONDS = 10.0
-"""Longest wait for an answer from the ledger; a bounded query takes milliseconds."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -43,6 +39,12 @@ def listen(host: str, port: int) -> socket.socket:
 def make_app(recording: Recording, ledger_path: str, token: str | None, loopback: bool) -> web.Application:
     """The admin application. ``loopback``: only this machine can reach it, so that no ``token`` is needed."""
     app = web.Application(middlewares=[_guard(token, loopback)], client_max_size=1 << 16)
+    questions = Questions(ledger_path)
+
+    async def end(_app: web.Application) -> None:
+        questions.close()
+
+    app.on_shutdown.append(end)
 
     async def livez(_request: web.Request) -> web.Response:
         return _json({"status": "alive"})
@@ -56,8 +58,7 @@ def make_app(recording: Recording, ledger_path: str, token: str | None, loopback
 
     async def exchanges(request: web.Request) -> web.Response:
         query = Query.parse(list(request.query.items()))
-        async with asyncio.timeout(QUERY_SECONDS):
-            return _json(await asyncio.to_thread(read_exchanges, ledger_path, query))
+        return _json(await questions.exchanges(query))
 
     async def openapi(_request: web.Request) -> web.Response:
         return _json(document())
@@ -94,8 +95,10 @@ def _guard(token: str | None, loopback: bool) -> Any:
             return await handler(request)
         except UsageError as error:
             return _json({"error": str(error)}, 400)
+        except TooBusy:
+            return _json({"error": f"{MAX_UNDER_WAY} questions wait for the ledger already: ask later"}, 503, {"Retry-After": "1"})
         except TimeoutError:
-            return _json({"error": f"the ledger did not answer within {QUERY_SECONDS:.0f} s: ask for less, or later"}, 503)
+            return _json({"error": f"the ledger did not answer within {QUERY_SECONDS:.0f} s: ask for less, such as since=1h"}, 504)
         except web.HTTPException as error:
             return _json({"error": error.reason}, error.status)
 

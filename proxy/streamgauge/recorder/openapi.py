@@ -41,6 +41,8 @@ def _get(text: str, schema: dict[str, Any], parameters: list[dict[str, Any]] | N
         answers |= {"401": {"description": "The token is missing or wrong."}, "403": {"description": "No token is configured."}}
     if parameters:
         answers["400"] = {"description": "A parameter cannot be understood; `error` says which and why."}
+        answers["503"] = {"description": "Too many questions wait for the ledger; ask later."}
+        answers["504"] = {"description": "The ledger did not answer in time; ask for less."}
     return {"get": {"summary": text, "parameters": parameters or [], "responses": answers}}
 
 
