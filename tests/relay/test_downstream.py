@@ -160,7 +160,7 @@ def test_a_target_that_is_no_path_is_refused(door: Door, raw: bytes) -> None:
     caller = door.relay.call()
     caller.send(raw)
     answer, broken = caller.read_to_end()
-    assert answer.startswith(b"HTTP/1.1 403 Forbidden\r\n")
+    assert answer.startswith(b"HTTP/1.1 403 ")
     assert not broken
 
 

@@ -12,7 +12,8 @@ import pytest
 
 from streamgauge.authorization import Authorization
 from streamgauge.records import Ended, Measurement, SpoolRecord
-from streamgauge.relay.downstream import DownstreamServer
+from streamgauge.relay.accepting import DownstreamServer
+from streamgauge.relay.connect import ConnectSettings, Tunnels
 from streamgauge.relay.load import Load
 from streamgauge.relay.pool import Key, Pool
 from streamgauge.relay.request_signer import RequestSigner
@@ -74,7 +75,19 @@ async def served(
     targets = Targets(TargetSettings(upstreams={"bedrock-runtime": f"http://127.0.0.1:{upstream.port}"}, default_region="us-east-1"), table)
     spool = SpoolWriter(directory, SpoolSettings(), "w0")
     slow = SlowPath(settings, connections, connections.watch)
-    walk = RequestWalk(settings, Routes(table), targets, signer, connections, slow, spool, load, "p", WorkloadSettings())
+    walk = RequestWalk(
+        settings,
+        Routes(table),
+        targets,
+        signer,
+        connections,
+        slow,
+        spool,
+        load,
+        "p",
+        WorkloadSettings(),
+        Tunnels(ConnectSettings(), targets),
+    )
     server = await loop.create_server(DownstreamServer(walk, loop), "127.0.0.1", 0)
     try:
         yield server.sockets[0].getsockname()[1], walk

@@ -14,11 +14,11 @@ from contextlib import suppress
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Protocol
 
-from aiohttp import web
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
-from aiohttp.web_protocol import RequestHandler, _ErrInfo
+from aiohttp.web_protocol import _ErrInfo
 
+from streamgauge.relay.connect import take_up
 from streamgauge.relay.departures import Departures
 from streamgauge.relay.raw_connection import RawConnection
 from streamgauge.relay.refusal import BadBody
@@ -26,6 +26,9 @@ from streamgauge.relay.request_body import Chunks
 from streamgauge.relay.settings import RelaySettings
 
 if TYPE_CHECKING:
+    import ssl
+
+    from streamgauge.relay.accepting import DownstreamServer
     from streamgauge.relay.exchange import Exchange
 
 MAX_LINE = 32_768
@@ -63,6 +66,9 @@ class Relay(Protocol):
     def walk(self, connection: Downstream, message: RawRequestMessage, body: StreamReader, head_at: int) -> Awaitable[bool]:
         """Serve one request; whether the connection may serve another."""
 
+    async def connect(self, connection: Downstream, message: RawRequestMessage, at: int) -> ssl.SSLContext | None:
+        """What to present inside a CONNECT; ``None`` after it was refused and that was recorded."""
+
     def malformed(self, connection: Downstream, at: int, *, http2: bool) -> None:
         """A request that cannot be parsed, or that begins to speak HTTP/2: reply and record a rejected exchange."""
 
@@ -71,6 +77,7 @@ class Downstream(RawConnection):
     """One connection of an application."""
 
     __slots__ = (
+        "__weakref__",
         "_arriving",
         "_before",
         "_body",
@@ -80,13 +87,15 @@ class Downstream(RawConnection):
         "_head_timer",
         "_lost",
         "_relay",
+        "_server",
         "_too_large",
         "_unread",
         "exchange",
+        "origin",
         "serving",
     )
 
-    def __init__(self, manager: web.Server, relay: Relay, loop: asyncio.AbstractEventLoop, departures: Departures) -> None:
+    def __init__(self, manager: DownstreamServer, relay: Relay, loop: asyncio.AbstractEventLoop, departures: Departures) -> None:
         super().__init__(
             departures,
             manager,
@@ -100,6 +109,7 @@ class Downstream(RawConnection):
             auto_decompress=False,
             lingering_time=0,
         )
+        self._server = manager
         self._relay = relay
         self._too_large = False
         self._head_at = 0
@@ -113,11 +123,15 @@ class Downstream(RawConnection):
         self._chunks: Chunks | None = None
         self.exchange: Exchange | None = None
         self.serving = False
+        self.origin = ""
+        """Inside a tunnel, the ``https://host:port`` it was opened for: there, and nowhere else, its requests go."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Callback of asyncio."""
         super().connection_made(transport)
         assert self.transport is not None
+        if self._server.shaking:
+            self._server.shaking.discard(self)
         self.transport.set_write_buffer_limits(high=self._relay.settings.downstream_buffer)
 
     def data_received(self, data: bytes) -> None:
@@ -248,9 +262,9 @@ class Downstream(RawConnection):
 
     def part(self) -> None:
         """End a connection at rest. It is half-closed first: what the application may be sending this very moment then meets an end, not a
-        reset, and no SDK takes an end before the first byte of an answer for anything but a reason to send again.
+        reset, and no SDK takes an end before the first byte of an answer for anything but a reason to send again. TLS is closed at once.
         """
-        self._unread = True
+        self._unread = self.transport is not None and self.transport.can_write_eof()
         self.close()
 
     async def drained(self, timeout: float) -> None:
@@ -296,7 +310,8 @@ class Downstream(RawConnection):
         self._close = True  # what comes is dropped
         self._lost = self._loop.create_future()
         with suppress(OSError, RuntimeError):  # it may have gone this moment
-            transport.write_eof()
+            if transport.can_write_eof():  # TLS cannot: its goodbye would make of what still comes an error
+                transport.write_eof()
             transport.resume_reading()
         with suppress(TimeoutError):
             async with asyncio.timeout(LINGER_SECONDS):
@@ -336,6 +351,9 @@ class Downstream(RawConnection):
             self._relay.malformed(self, head_at, http2=False)
             self._unread = True
             return False
+        if message.method == "CONNECT":
+            await self._take_up(message, head_at)
+            return False
         self._body = body
         self._keepalive = await self._relay.walk(self, message, body, head_at)
         self._body = None
@@ -346,6 +364,19 @@ class Downstream(RawConnection):
         self._rearm()
         return True
 
+    async def _take_up(self, message: RawRequestMessage, head_at: int) -> None:
+        """A CONNECT: what is inside goes on as a connection of its own, which knows where it leads."""
+        context = await self._relay.connect(self, message, head_at)
+        transport = self.transport
+        if context is None or transport is None:
+            self._unread = True
+            return
+        fresh = self._server.shaking_hands()
+        fresh.origin = f"https://{message.path}"
+        self.transport = None  # it is not ours to close any more
+        super().connection_lost(None)
+        await take_up(transport, context, fresh)
+
     def _ending(self) -> bool:
         return self._close or self._force_close
 
@@ -354,25 +385,3 @@ class Downstream(RawConnection):
         self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
         if self._keepalive_handle is None:
             self._keepalive_handle = self._loop.call_at(self._next_keepalive_close_time, self._process_keepalive)
-
-
-class DownstreamServer(web.Server):
-    """Makes a ``Downstream`` for each accepted connection."""
-
-    def __init__(self, relay: Relay, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(_unused, loop=loop)
-        self._relay = relay
-        self._departures = Departures(loop)
-
-    def __call__(self) -> RequestHandler:  # type: ignore[type-arg,unused-ignore]
-        """The protocol factory."""
-        return Downstream(self, self._relay, self._loop, self._departures)
-
-    async def shutdown(self, timeout: float | None = None) -> None:
-        """As the base class does; nobody's leaving matters any more."""
-        await super().shutdown(timeout)
-        self._departures.close()
-
-
-async def _unused(request: web.BaseRequest) -> web.StreamResponse:  # pragma: no cover - aiohttp wants a handler; ours is ``walk``
-    raise NotImplementedError

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
-from streamgauge.relay.downstream import REST_SECONDS, Downstream, DownstreamServer
+from streamgauge.relay.accepting import DownstreamServer
+from streamgauge.relay.downstream import REST_SECONDS, Downstream
 
 BACKLOG = 4096
 """Connections that wait to be accepted: a fleet of clients reconnecting at once, and the kernel's usual upper limit."""
@@ -67,15 +68,20 @@ class Leaving:
         self._deadline = self._since + seconds
         self.asked.set()
 
-    async def let_in(self, listener: socket.socket) -> None:
-        """Who had knocked before we were told to end: closing the last of a listening socket's descriptors would reset their connections."""
-        for _ in range(BACKLOG):
-            try:
-                accepted, _ = listener.accept()
-            except OSError:  # nobody any more
-                return
-            accepted.setblocking(False)
-            await self._loop.connect_accepted_socket(self._server, accepted)
+    async def let_in(self, listener: socket.socket, options: Mapping[str, Any] | None = None) -> None:
+        """Who had knocked before we were told to end: closing the last of a listening socket's descriptors would reset their connections.
+
+        ``options`` are those of TLS; handshakes go on all at once, for one that dawdles must not cost the others their time.
+        """
+        factory = self._server.shaking_hands if options else self._server
+        shaking = [
+            self._loop.create_task(self._loop.connect_accepted_socket(factory, accepted, **(options or {})))
+            for accepted in _waiting(listener)
+        ]
+        if shaking:
+            await asyncio.wait(shaking, timeout=FRESH_SECONDS[self._leisure])
+        for handshake in shaking:
+            handshake.add_done_callback(_ended)
 
     async def leave(self, tick: Callable[[], None], tick_seconds: float) -> None:
         """Let open exchanges end and end the connections; return when nothing is under way, ``tick`` meanwhile.
@@ -98,9 +104,10 @@ class Leaving:
 
     def _still_asked(self, now: float) -> bool:
         """Whether something is under way or about to come; connections on which nothing is are ended."""
-        asked = self._walk.under_way > 0
+        fresh = now < self._since + FRESH_SECONDS[self._leisure]
+        asked = self._walk.under_way > 0 or (fresh and len(self._server.shaking) > 0)
         for connection in self._connections():
-            if connection.is_asked() or (connection.is_fresh and now < self._since + FRESH_SECONDS[self._leisure]):
+            if connection.is_asked() or (fresh and connection.is_fresh):
                 asked = True
             elif not self._leisure:
                 connection.close()
@@ -116,3 +123,22 @@ class Leaving:
     async def _no_more_under_way(self, deadline: float) -> None:
         while self._walk.under_way and self._loop.time() < deadline:
             await asyncio.sleep(LOOK_SECONDS[False])
+
+
+def _waiting(listener: socket.socket) -> list[socket.socket]:
+    """Those in the kernel's queue."""
+    found = []
+    for _ in range(BACKLOG):
+        try:
+            accepted, _ = listener.accept()
+        except OSError:  # nobody any more
+            break
+        accepted.setblocking(False)
+        found.append(accepted)
+    return found
+
+
+def _ended(handshake: asyncio.Task[Any]) -> None:
+    """Nobody may be left who wants to know how it failed, and the loop would complain."""
+    if not handshake.cancelled():
+        handshake.exception()

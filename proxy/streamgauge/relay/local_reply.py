@@ -67,6 +67,13 @@ def build(reason: str, text: str, operation: Operation, retry_after: float | Non
     return kind.status, "\r\n".join(lines).encode("ascii") + b"\r\n\r\n" + body
 
 
+def build_for_connect(reason: str, text: str, operation: Operation) -> tuple[int, bytes]:
+    """The same as ``build`` with the text also in the status line: nothing else of an answer to CONNECT reaches a user, of any HTTP client."""
+    status, raw = build(reason, text, operation)
+    phrase = "".join(char if " " <= char <= "~" else "?" for char in text)
+    return status, raw.replace(KINDS[reason].phrase.encode(), phrase.encode(), 1)
+
+
 def _pace(seconds: float) -> tuple[str, str, str]:
     """The same wait for everybody: botocore reads only ``x-amz-retry-after`` (milliseconds), the openai and anthropic SDKs the others."""
     milliseconds = math.ceil(seconds * 1000)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 import time
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,7 @@ from streamgauge.targets import Target
 from streamgauge.workload import Workloads, WorkloadSettings
 
 if TYPE_CHECKING:
+    from streamgauge.relay.connect import Tunnels
     from streamgauge.relay.downstream import Downstream
     from streamgauge.relay.load import Load
     from streamgauge.relay.pool import Key, Pool
@@ -63,6 +65,7 @@ class RequestWalk:
         load: Load,
         proxy_id: str,
         workload: WorkloadSettings,
+        tunnels: Tunnels,
     ) -> None:
         self.settings = settings
         self._routes = routes
@@ -74,6 +77,7 @@ class RequestWalk:
         self._load = load
         self._bodies = RequestBodies(settings)
         self._workloads = Workloads(workload)
+        self._tunnels = tunnels
         self._proxy_id = proxy_id
         self._loop = asyncio.get_running_loop()
         self.draining = False
@@ -161,7 +165,7 @@ class RequestWalk:
         headers: dict[str, str],
         authorization: Authorization | None,
     ) -> None:
-        target = self._targets.resolve(message.path, headers.get("host"), authorization, exchange.operation)
+        target = self._targets.resolve(connection.origin + message.path, headers.get("host"), authorization, exchange.operation)
         points = exchange.observation.points
         content = at_hand(body)
         if content is not None:
@@ -304,6 +308,18 @@ class RequestWalk:
     def _end(self, exchange: Exchange, finished: int, wait_ns: int) -> None:
         self._load.end(exchange, finished)
         self._journal.ended(exchange, finished, wait_ns)
+
+    async def connect(self, connection: Downstream, message: RawRequestMessage, at: int) -> ssl.SSLContext | None:
+        """A CONNECT: what to present inside it, or ``None`` after a refusal. Of itself it is no exchange; what comes inside it is."""
+        try:
+            return await self._tunnels.context(message.path)
+        except StreamgaugeError as error:
+            reason, (_, _, error_type) = refusal(error)
+            status, raw = local_reply.build_for_connect(reason or "proxy_error", str(error), MALFORMED)
+            if connection.transport is not None:
+                connection.transport.write(raw)
+            self._journal.rejected(at, error_type or "proxy_error", status)
+            return None
 
     def malformed(self, connection: Downstream, at: int, *, http2: bool) -> None:
         """A request that is no HTTP/1.1 request: 400, or HTTP/2's own refusal; nothing sent upstream, one rejected exchange."""

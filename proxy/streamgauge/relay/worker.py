@@ -14,14 +14,17 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter_ns
+from typing import Any
 
 import uvloop
 
 from streamgauge.addresses import Listeners
 from streamgauge.child import DRAINING, SERVING, read_settings, say, stop_on_signal
+from streamgauge.errors import UsageError
 from streamgauge.records import WorkerStatus
-from streamgauge.relay import identity
-from streamgauge.relay.downstream import DownstreamServer
+from streamgauge.relay import identity, tls
+from streamgauge.relay.accepting import DownstreamServer
+from streamgauge.relay.connect import ConnectSettings, Tunnels
 from streamgauge.relay.leaving import BACKLOG, Leaving
 from streamgauge.relay.load import Load
 from streamgauge.relay.loop_watch import LoopWatch
@@ -29,6 +32,7 @@ from streamgauge.relay.pool import Pool
 from streamgauge.relay.request_signer import RequestSigner
 from streamgauge.relay.settings import RelaySettings
 from streamgauge.relay.slow import SlowPath
+from streamgauge.relay.tls import TlsSettings
 from streamgauge.relay.walk import RequestWalk
 from streamgauge.routing import Routes, shipped_table
 from streamgauge.spool import SpoolSettings, SpoolWriter
@@ -43,7 +47,7 @@ _log = logging.getLogger("streamgauge.relay")
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """All that one worker needs. ``fds`` are inherited listening sockets, ``drain_seconds`` how long open exchanges may take to end,
+    """All that one worker needs. ``fds`` are inherited listening sockets, ``tls_fds`` those with TLS, ``drain_seconds`` how long open exchanges may take to end,
     ``own_addresses`` (``host:port``) all that this proxy listens on, its admin interface included: nothing is relayed there.
     """
 
@@ -55,6 +59,9 @@ class WorkerSettings:
     targets: TargetSettings = field(default_factory=TargetSettings)
     spool: SpoolSettings = field(default_factory=SpoolSettings)
     workload: WorkloadSettings = field(default_factory=WorkloadSettings)
+    tls_fds: tuple[int, ...] = ()
+    tls: TlsSettings = field(default_factory=TlsSettings)
+    connect: ConnectSettings = field(default_factory=ConnectSettings)
     drain_seconds: float = 30.0
     own_addresses: tuple[str, ...] = ()
     log_level: str = "INFO"
@@ -74,10 +81,11 @@ class Worker:
         self._pool = Pool(self._loop, relay, self._watch, Listeners(settings.own_addresses))
         self._slow = SlowPath(relay, self._pool, self._watch)
         self._signer = RequestSigner(relay.signing, early=relay.early_credentials)
+        targets = Targets(settings.targets, table, settings.own_addresses)
         self._walk = RequestWalk(
             relay,
             Routes(table),
-            Targets(settings.targets, table, settings.own_addresses),
+            targets,
             self._signer,
             self._pool,
             self._slow,
@@ -85,6 +93,7 @@ class Worker:
             self._load,
             settings.proxy_id,
             settings.workload,
+            Tunnels(settings.connect, targets),
         )
         self._server = DownstreamServer(self._walk, self._loop)
         self._leaving = Leaving(self._walk, self._server, self._loop, settings.drain_seconds)
@@ -99,6 +108,10 @@ class Worker:
         for sock in sockets:
             sock.setblocking(False)
             listeners.append(await self._loop.create_server(self._server, sock=sock, backlog=BACKLOG))
+        secured, how = [socket.socket(fileno=fd) for fd in self._settings.tls_fds], self._tls_options()
+        for sock in secured if how else ():
+            sock.setblocking(False)
+            listeners.append(await self._loop.create_server(self._server.shaking_hands, sock=sock, backlog=BACKLOG, **how))
         say(SERVING)
         # What is alive now stays for the process's life: the collector need not walk it again and again.
         gc.collect()
@@ -113,12 +126,24 @@ class Worker:
                 continue
         for sock in sockets:
             await leaving.let_in(sock)
+        for sock in secured if how else ():
+            await leaving.let_in(sock, how)
         for listener in listeners:
             listener.close()
         say(DRAINING)
         self._left = True
         await leaving.leave(self._tick, TICK_SECONDS)
         await self._close()
+
+    def _tls_options(self) -> dict[str, Any]:
+        """Of the TLS listeners; empty without. The supervisor has checked the files, but a worker may be started again much later."""
+        if not self._settings.tls_fds:
+            return {}
+        try:
+            return tls.options(tls.server_context(self._settings.tls))
+        except UsageError as error:
+            _log.error("%s; until this is mended and a SIGHUP sent, the TLS addresses do not answer", error)
+            return {}
 
     def _tick(self) -> None:
         """Housekeeping, whose mistakes must not end the traffic."""

@@ -1,0 +1,42 @@
+"""What makes a connection's protocol when an application has connected, with TLS first or without."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from streamgauge.relay.departures import Departures
+from streamgauge.relay.downstream import Downstream, Relay
+
+
+class DownstreamServer(web.Server):
+    """Makes a ``Downstream`` for each accepted connection."""
+
+    def __init__(self, relay: Relay, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(_unused, loop=loop)
+        self._relay = relay
+        self._departures = Departures(loop)
+        self.shaking: weakref.WeakSet[Downstream] = weakref.WeakSet()
+        """In their TLS handshake. One that fails is nobody's, and gone."""
+
+    def __call__(self) -> RequestHandler:  # type: ignore[type-arg,unused-ignore]
+        """The protocol factory."""
+        return Downstream(self, self._relay, self._loop, self._departures)
+
+    def shaking_hands(self) -> Downstream:
+        """The protocol factory where TLS comes first: a connection is noted that is not one yet."""
+        made = Downstream(self, self._relay, self._loop, self._departures)
+        self.shaking.add(made)
+        return made
+
+    async def shutdown(self, timeout: float | None = None) -> None:
+        """As the base class does; nobody's leaving matters any more."""
+        await super().shutdown(timeout)
+        self._departures.close()
+
+
+async def _unused(request: web.BaseRequest) -> web.StreamResponse:  # pragma: no cover - aiohttp wants a handler; ours is ``walk``
+    raise NotImplementedError
