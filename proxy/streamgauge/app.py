@@ -26,6 +26,7 @@ from streamgauge.sinks.ledger_access import refuse_unusable
 from streamgauge.sinks.ledger_read import default_ledger_path
 from streamgauge.spool import claim_directory, prepare_directory
 from streamgauge.supervisor.children import Child, end
+from streamgauge.supervisor.cores import usable_cores, workers_for
 from streamgauge.supervisor.listening import bind, shown, split
 from streamgauge.supervisor.signals import StopSignals
 from streamgauge.supervisor.workers import Workers, restart
@@ -100,7 +101,7 @@ class Supervisor:
         for address in config.listen:
             self._listeners[0].append(bind(address))
         self.addresses = [shown(sock) for sock in self._listeners[0]]
-        for _ in range(config.workers - 1):
+        for _ in range(workers_for(config.workers, usable_cores()) - 1):
             # Further workers get sockets of their own on the very same ports: the kernel spreads connections over them.
             self._listeners.append([])
             for address in self.addresses:

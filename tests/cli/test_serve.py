@@ -86,13 +86,14 @@ def test_mistakes_in_the_settings_are_all_named_before_anything_listens(tmp_path
     ("arguments", "expected"),
     [
         (["--upstream", "bedrock-runtime"], "--upstream bedrock-runtime: expected SERVICE=URL"),
-        (["--workers", "0"], "--workers"),
+        (["--workers", "0"], "workers: 0 - must be above zero (an option)"),
+        (["--workers", "all"], "workers: 'all' - must be a whole number or auto"),
         (["--config", "/no/such/file.yaml"], "the settings file /no/such/file.yaml cannot be read"),
         (["--listen", "8787"], "listen: '8787' - must be host:port"),
         (["--listen", "0.0.0.0:0"], "allow_unauthenticated"),
         (["--listen", "127.0.0.1:9787", "--upstream", "bedrock-runtime=http://127.0.0.1:9787"], "is this proxy's own listener"),
     ],
-    ids=["upstream", "workers", "config", "listen", "exposed", "loop"],
+    ids=["upstream", "workers", "workers in words", "config", "listen", "exposed", "loop"],
 )
 def test_what_cannot_be_meant_is_a_usage_error(tmp_path: Path, arguments: list[str], expected: str) -> None:
     done = serve("--ledger", str(tmp_path / "ledger.db"), *arguments)

@@ -30,6 +30,7 @@ def test_the_defaults_can_work() -> None:
         ({"listen": ("http://127.0.0.1:8787",)}, "without a scheme"),
         ({"listen": ("127.0.0.1:1", "127.0.0.1:1")}, "listen: '127.0.0.1:1' - is named twice"),
         ({"admin": "127.0.0.1:8787"}, "admin: '127.0.0.1:8787' - is also in listen"),
+        ({"workers": 257}, "workers: 257 - must not be above 256"),
         ({"spool": SpoolSettings(max_bytes=1000)}, "spool.max_bytes: 1000 - must not be below spool.segment_bytes"),
         ({"relay": RelaySettings(ca_file="/no/such.pem")}, "relay.ca_file: '/no/such.pem' - cannot be read (No such file or directory)"),
         ({"relay": RelaySettings(ca_file="/dev/null")}, "relay.ca_file: '/dev/null' - holds no certificate in PEM form"),

@@ -70,7 +70,7 @@ def test_the_variable_of_the_ledger_keeps_its_own_meaning() -> None:
         ("STREAMGAUGE_WORKER", "1", "did you mean $STREAMGAUGE_WORKERS?"),
         ("STREAMGAUGE_RELAY", "{}", "relay is a table, set its keys, such as STREAMGAUGE_RELAY__SIGNING"),
         ("STREAMGAUGE_ZZZ", "1", "unknown variable; `streamgauge check-config --show --all` lists them"),
-        ("STREAMGAUGE_WORKERS", "many", "workers: 'many' - must be a whole number ($STREAMGAUGE_WORKERS)"),
+        ("STREAMGAUGE_WORKERS", "many", "workers: 'many' - must be a whole number or auto ($STREAMGAUGE_WORKERS)"),
         ("STREAMGAUGE_RELAY__FAST_PATH", "1", "relay.fast_path: 1 - must be true or false"),
         ("STREAMGAUGE_TARGETS__UPSTREAMS", "bedrock-runtime", "targets.upstreams.bedrock-runtime: '' is not a URL of the form http"),
         ("STREAMGAUGE_PORT_X", "1", "unknown variable"),

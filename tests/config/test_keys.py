@@ -10,7 +10,7 @@ from streamgauge.workload import WorkloadRule
 
 def test_every_key_has_its_type_and_default() -> None:
     known = {key.name: key for key in every_key()}
-    assert (known["workers"].hint, known["workers"].default) == (int, 1)
+    assert (known["drain_seconds"].hint, known["drain_seconds"].default) == (float, 30.0)
     assert known["relay.read_timeout"].default == RelaySettings().read_timeout
     assert is_list(known["listen"].hint)
     assert is_dict(known["targets.upstreams"].hint)

@@ -21,10 +21,10 @@ def lines(tree: dict[Any, Any]) -> list[str]:
 @pytest.mark.parametrize(
     ("tree", "expected"),
     [
-        ({"workers": True}, "workers: True - must be a whole number"),
-        ({"workers": "2"}, "workers: '2' - must be a whole number; without quotes"),
-        ({"workers": 2.5}, "workers: 2.5 - must be a whole number"),
-        ({"workers": None}, "workers: None - must be a whole number; delete the line for the default"),
+        ({"workers": True}, "workers: True - must be a whole number or auto"),
+        ({"workers": "2"}, "workers: '2' - must be a whole number or auto; without quotes"),
+        ({"workers": 2.5}, "workers: 2.5 - must be a whole number or auto"),
+        ({"workers": None}, "workers: None - must be a whole number or auto; delete the line for the default"),
         ({"drain_seconds": "1e3"}, "drain_seconds: '1e3' - must be a number; without quotes"),
         ({"drain_seconds": True}, "drain_seconds: True - must be a number"),
         ({"allow_unauthenticated": 1}, "allow_unauthenticated: 1 - must be true or false"),

@@ -22,7 +22,9 @@ def serve(
         list[str] | None, typer.Option(help="SERVICE=URL: send a service (bedrock-runtime, sagemaker-runtime, ...) there. Repeatable.")
     ] = None,
     ledger: Annotated[str | None, typer.Option(help="Ledger file. Default $STREAMGAUGE_LEDGER or the user's state directory.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, max=256, help="Relay processes.")] = None,
+    workers: Annotated[
+        str | None, typer.Option(metavar="N|auto", help="Relay processes; auto: one for each core that may be used. Default 1.")
+    ] = None,
     signing: Annotated[str | None, typer.Option(help="auto, passthrough or resign.")] = None,
     region: Annotated[str | None, typer.Option(help="Region of requests that name none.")] = None,
 ) -> None:
@@ -56,7 +58,7 @@ def overrides(
     admin: str | None,
     upstream: list[str] | None,
     ledger: str | None,
-    workers: int | None,
+    workers: str | None,
     signing: str | None,
     region: str | None,
 ) -> dict[str, Any]:
@@ -66,7 +68,7 @@ def overrides(
         "admin": admin,
         "targets.upstreams": upstreams(upstream) if upstream else None,
         "ledger": ledger,
-        "workers": workers,
+        "workers": int(workers) if workers is not None and workers.isdecimal() else workers,
         "relay.signing": signing,
         "targets.default_region": region,
     }

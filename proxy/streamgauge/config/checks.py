@@ -15,6 +15,9 @@ from streamgauge.errors import UsageError
 from streamgauge.routing import RouteTable, shipped_table
 from streamgauge.targets import Targets, TargetSettings
 
+MOST_PROCESSES = 256
+"""Relay processes: more than any machine has cores for."""
+
 
 def check(config: Config) -> Iterator[Mistake]:
     """Every mistake that the values make together or alone."""
@@ -61,6 +64,8 @@ def _address(key: str, address: str) -> Iterator[Mistake]:
 
 def _bounds(config: Config) -> Iterator[Mistake]:
     relay, spool = config.relay, config.spool
+    if config.workers != "auto" and config.workers > MOST_PROCESSES:
+        yield Mistake("workers", f"must not be above {MOST_PROCESSES}", str(config.workers))
     if relay.max_buffered_bytes < relay.max_request_bytes:
         yield Mistake("relay.max_buffered_bytes", "must not be below relay.max_request_bytes", str(relay.max_buffered_bytes))
     if spool.max_bytes < spool.segment_bytes:

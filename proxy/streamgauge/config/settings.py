@@ -21,6 +21,7 @@ class Config:
     """All settings of one proxy.
 
     ``listen`` and ``admin`` are ``host:port`` (port 0 = any free one). ``ledger`` and ``spool_dir`` default to the user's state directory.
+    ``workers``: processes; ``auto`` is one for each whole core that may be used (affinity, CPU quota), at most 32.
     ``allow_unauthenticated``: re-signing on an address that others can reach spends the proxy's role for whoever comes; that must be written out.
     """
 
@@ -29,7 +30,7 @@ class Config:
     admin_token: str | None = None
     ledger: str | None = None
     spool_dir: str | None = None
-    workers: int = 1
+    workers: int | Literal["auto"] = 1
     drain_seconds: float = 30.0
     allow_unauthenticated: bool = False
     log_level: LogLevel = "INFO"
