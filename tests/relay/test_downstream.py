@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from streamgauge.relay.downstream import MAX_FIELD, MAX_HEAD, MAX_HEADERS, MAX_LINE
+from streamgauge.relay.downstream import MAX_FIELD, MAX_HEADERS, MAX_LINE
 from streamgauge.relay.local_reply import HTTP2_PREFACE, http2_refusal
+from streamgauge.relay.parsed import MAX_HEAD
 from tests.relay.messages import TARGETS, Request, Response
 from tests.relay.wire import Caller, RawUpstream, Relay, until
 

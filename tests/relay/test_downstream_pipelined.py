@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from streamgauge.relay.downstream import MAX_HEAD
+from streamgauge.relay.parsed import MAX_HEAD
 from tests.relay.scene import ANSWER, ASK, Scene, scene_in
 
 POST = b"POST /model/m/converse HTTP/1.1\r\nHost: h\r\n"

@@ -20,6 +20,7 @@ from aiohttp.web_protocol import _ErrInfo
 
 from streamgauge.relay.connect import take_up
 from streamgauge.relay.departures import Departures
+from streamgauge.relay.parsed import MAX_HEAD, OF_OTHER_PROTOCOLS, refuse_large_heads
 from streamgauge.relay.raw_connection import RawConnection
 from streamgauge.relay.refusal import BadBody
 from streamgauge.relay.request_body import Chunks
@@ -39,9 +40,6 @@ MAX_FIELD = 65_536
 
 MAX_HEADERS = 256
 """Twice aiohttp's own default; SDKs send about twenty."""
-
-MAX_HEAD = 131_072
-"""A whole request head. SDKs stay below 16 KiB, AWS and other proxies stop at 8 to 64."""
 
 HTTP2_START = b"PRI * HTTP/2.0\r\n"
 """How a caller begins who speaks HTTP/2 without asking."""
@@ -89,6 +87,7 @@ class Downstream(RawConnection):
         "_relay",
         "_server",
         "_too_large",
+        "_uncounted",
         "_unread",
         "exchange",
         "origin",
@@ -118,7 +117,7 @@ class Downstream(RawConnection):
         self._lost: asyncio.Future[None] | None = None
         self._before = b""
         self._arriving: StreamReader | None = None
-        self._head_bytes = 0
+        self._head_bytes = self._uncounted = 0
         self._head_timer: asyncio.TimerHandle | None = None
         self._chunks: Chunks | None = None
         self.exchange: Exchange | None = None
@@ -150,6 +149,9 @@ class Downstream(RawConnection):
         if self._chunks is not None and not self._chunks.whole:
             self._chunks.follow(data)
         elif len(self._messages) > queued:
+            if self._head_bytes + self._uncounted + len(data) > MAX_HEAD:
+                refuse_large_heads(self._messages, queued)
+            self._uncounted = len(data)
             self._look_for_chunks(data, *self._messages[queued])
             self._arriving = self._messages[-1][1]
             self._head_is_whole()
@@ -164,7 +166,9 @@ class Downstream(RawConnection):
         Behind another request it is bounded in size alone, until that one is over; what comes in one read with a body's end is not counted.
         """
         self._before = (self._before + data[-3:])[-3:]  # its end may be torn
-        if not behind_a_body:
+        if behind_a_body:
+            self._uncounted = len(data)
+        else:
             self._head_bytes += len(data)
         if not self.serving:
             self._limit_head_time()
@@ -347,7 +351,7 @@ class Downstream(RawConnection):
         if self._buffer_paused and len(self._messages) <= self._msg_queue_resume_size:
             self._resume_reading_if_drained()
         # aiohttp's parser also takes HTTP/0.9 and 2.0 for requests.
-        if isinstance(message, _ErrInfo) or message.version.major != 1:
+        if isinstance(message, _ErrInfo) or message.version.major != 1 or message.method in OF_OTHER_PROTOCOLS:
             self._relay.malformed(self, head_at, http2=False)
             self._unread = True
             return False

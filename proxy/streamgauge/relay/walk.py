@@ -28,7 +28,7 @@ from streamgauge.relay import identity, local_reply
 from streamgauge.relay.exchange import Exchange
 from streamgauge.relay.heads import forwarded, read_headers, request_head
 from streamgauge.relay.journal import Journal
-from streamgauge.relay.refusal import BREAKS, PROXY_ERROR, refusal
+from streamgauge.relay.refusal import BREAKS, PROXY_ERROR, BadBody, refusal
 from streamgauge.relay.request_body import RequestBodies, at_hand, chunked
 from streamgauge.relay.request_signer import RequestSigner
 from streamgauge.relay.settings import RelaySettings
@@ -167,6 +167,8 @@ class RequestWalk:
     ) -> None:
         target = self._targets.resolve(connection.origin + message.path, headers.get("host"), authorization, exchange.operation)
         points = exchange.observation.points
+        if message.chunked and headers.get("transfer-encoding", "").lower() != "chunked":
+            raise BadBody("the request's transfer coding is not just chunked: send the body in chunks, or with its content-length")
         content = at_hand(body)
         if content is not None:
             points.body = perf_counter_ns()
