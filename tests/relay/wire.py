@@ -22,7 +22,9 @@ from typing import Any, Literal, Self
 import msgspec
 
 from streamgauge.records import Ended, Measurement
+from streamgauge.relay.connect import ConnectSettings
 from streamgauge.relay.settings import RelaySettings
+from streamgauge.relay.tls import TlsSettings
 from streamgauge.relay.worker import WorkerSettings
 from streamgauge.spool import SpoolSettings
 from streamgauge.targets import TargetSettings
@@ -212,6 +214,10 @@ class Caller:
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._rest = b""
 
+    def secure(self, context: ssl.SSLContext, name: str) -> None:
+        """Go on with TLS. Raises ``ssl.SSLError``."""
+        self.sock = context.wrap_socket(self.sock, server_hostname=name, suppress_ragged_eofs=False)
+
     def send(self, *data: bytes) -> None:
         """Each piece as a segment of its own."""
         for piece in data:
@@ -268,14 +274,27 @@ class Relay:
     """A worker process as the supervisor starts it, in front of one upstream for every service."""
 
     def __init__(
-        self, directory: Path, upstream: str, *, drain_seconds: float = 5.0, extra_hosts: tuple[str, ...] = (), **relay: Any
+        self,
+        directory: Path,
+        upstream: str,
+        *,
+        drain_seconds: float = 5.0,
+        extra_hosts: tuple[str, ...] = (),
+        regions: tuple[str, ...] = (),
+        tls: TlsSettings | None = None,
+        connect: ConnectSettings | None = None,
+        **relay: Any,
     ) -> None:
         self.directory = directory
         self.log = directory / "log"
         listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port: int = listener.getsockname()[1]
+        secured = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.tls_port: int = secured.getsockname()[1]
         services = ("bedrock-runtime", "sagemaker-runtime", "bedrock-mantle")
-        targets = TargetSettings(upstreams=dict.fromkeys(services, upstream), default_region="us-east-1", extra_hosts=extra_hosts)
+        targets = TargetSettings(
+            upstreams=dict.fromkeys(services, upstream), default_region="us-east-1", extra_hosts=extra_hosts, regions=regions
+        )
         settings = WorkerSettings(
             worker_id="w0",
             proxy_id="p",
@@ -285,12 +304,18 @@ class Relay:
             targets=targets,
             spool=SpoolSettings(),
             drain_seconds=drain_seconds,
-            own_addresses=(f"127.0.0.1:{self.port}",),
+            own_addresses=(f"127.0.0.1:{self.port}", f"127.0.0.1:{self.tls_port}"),
+            tls_fds=() if tls is None else (secured.fileno(),),
+            tls=tls or TlsSettings(),
+            connect=connect or ConnectSettings(),
         )
         with self.log.open("wb") as log:
             command = [sys.executable, "-m", "streamgauge.relay.worker"]
-            self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=log, stdout=log, pass_fds=[listener.fileno()])
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stderr=log, stdout=log, pass_fds=[listener.fileno(), secured.fileno()]
+            )
         listener.close()
+        secured.close()
         assert self.process.stdin is not None
         self.process.stdin.write(msgspec.json.encode(dataclasses.asdict(settings)) + b"\n")
         self.process.stdin.flush()
@@ -303,8 +328,14 @@ class Relay:
 
     def call(self, **options: Any) -> Caller:
         """A new connection."""
-        self._callers.append(Caller(self.port, **options))
+        self._callers.append(Caller(**{"port": self.port, **options}))
         return self._callers[-1]
+
+    def call_tls(self, context: ssl.SSLContext, name: str = "localhost") -> Caller:
+        """A new connection to the TLS listener. Raises ``ssl.SSLError``."""
+        caller = self.call(port=self.tls_port)
+        caller.secure(context, name)
+        return caller
 
     def forget_callers(self) -> None:
         """Close whatever connections a test has left."""
