@@ -280,7 +280,6 @@ class Relay:
         *,
         drain_seconds: float = 5.0,
         extra_hosts: tuple[str, ...] = (),
-        regions: tuple[str, ...] = (),
         tls: TlsSettings | None = None,
         connect: ConnectSettings | None = None,
         **relay: Any,

@@ -1,0 +1,202 @@
+"""CONNECT: an allowed host is taken up with a certificate of the private CA, everything else refused with the reason; nothing is tunnelled blindly."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from streamgauge.certificates import new_ca
+from streamgauge.errors import TargetNotAllowed, UsageError
+from streamgauge.relay.connect import HOSTS_KEPT, ConnectSettings, Tunnels, authority_of
+from streamgauge.relay.tls import TlsSettings
+from streamgauge.routing import shipped_table
+from streamgauge.targets import Targets, TargetSettings
+from tests.relay.loopback import certificate, on_uvloop
+from tests.relay.messages import TARGETS, Request
+from tests.relay.scene import ANSWER
+from tests.relay.wire import Caller, RawUpstream, Relay
+
+HOST = "bedrock-runtime.us-east-1.amazonaws.com"
+CALL = Request(b"POST", TARGETS[0], ((b"Content-Type", b"application/json"),), b"{}")
+
+
+@pytest.fixture(scope="module")
+def ca(tmp_path_factory: pytest.TempPathFactory) -> ConnectSettings:
+    folder = tmp_path_factory.mktemp("connect")
+    made = new_ca("test CA", 2, ["amazonaws.com", "example.com"])
+    (folder / "ca.pem").write_bytes(made.cert)
+    (folder / "ca-key.pem").write_bytes(made.key)
+    return ConnectSettings(str(folder / "ca.pem"), str(folder / "ca-key.pem"))
+
+
+@pytest.fixture(scope="module")
+def trusting(ca: ConnectSettings) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=ca.ca_cert)
+
+
+@pytest.fixture
+def upstream() -> Iterator[RawUpstream]:
+    made = RawUpstream()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def relay(tmp_path: Path, ca: ConnectSettings, upstream: RawUpstream) -> Iterator[Relay]:
+    with Relay(tmp_path, f"http://127.0.0.1:{upstream.port}", connect=ca) as made:
+        yield made
+
+
+def asked(caller: Caller, authority: str, version: bytes = b"1.1") -> bytes:
+    caller.send(b"CONNECT %b HTTP/%b\r\nHost: %b\r\n\r\n" % (authority.encode(), version, authority.encode()))
+    return caller.read_head()
+
+
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+def test_inside_a_tunnel_calls_pass_as_they_do_elsewhere_and_each_is_an_exchange(
+    relay: Relay, upstream: RawUpstream, trusting: ssl.SSLContext, version: bytes
+) -> None:
+    caller = relay.call()
+    assert asked(caller, f"{HOST}:443", version) == b"HTTP/1.1 200 Connection established\r\n\r\n"
+    caller.secure(trusting, HOST)
+    for _ in range(2):
+        upstream.will(ANSWER.raw)
+        caller.send(CALL.sent(HOST.encode()))
+        assert caller.read(len(ANSWER.raw)) == ANSWER.raw
+        assert upstream.received() == CALL.arrives(HOST.encode())
+    relay.last(2)
+    assert {(m.outcome, m.service, m.region) for m in relay.measured()} == {("completed", "bedrock-runtime", "us-east-1")}
+    caller.close()
+    assert relay.stop() == 0
+    assert relay.log.read_text() == ""
+
+
+@pytest.mark.parametrize(
+    ("authority", "says"),
+    [
+        (
+            "s3.us-east-1.amazonaws.com:443",
+            "is not relayed: name an AWS runtime host of an allowed region, or add the host to targets.extra_hosts",
+        ),
+        ("[::1]:443", "host '[::1]:443' is not relayed"),
+        ("user@evil:443", "is not a host with an optional port"),
+    ],
+)
+def test_what_is_not_allowed_is_refused_and_the_status_line_says_why(relay: Relay, authority: str, says: str) -> None:
+    caller = relay.call()
+    head = asked(caller, authority)
+    assert head.startswith(b"HTTP/1.1 403 ")
+    assert says in head.split(b"\r\n")[0].decode()
+    assert b"x-streamgauge-reply: target_not_allowed" in head
+    caller.read_to_end()
+    m = relay.last(1)
+    assert (m.outcome, m.error_type, m.http_status) == ("rejected", "target_not_allowed", 403)
+
+
+def test_without_a_ca_the_remedy_is_named(tmp_path: Path, upstream: RawUpstream) -> None:
+    with Relay(tmp_path, f"http://127.0.0.1:{upstream.port}") as relay:
+        caller = relay.call()
+        assert b"`streamgauge ca create`" in asked(caller, f"{HOST}:443").split(b"\r\n")[0]
+        caller.read_to_end()
+
+
+def test_requests_inside_go_where_the_tunnel_was_opened_for_whatever_their_host_says(
+    relay: Relay, upstream: RawUpstream, trusting: ssl.SSLContext
+) -> None:
+    caller = relay.call()
+    asked(caller, f"{HOST}:443")
+    caller.secure(trusting, HOST)
+    upstream.will(ANSWER.raw)
+    caller.send(CALL.sent(b"sts.amazonaws.com"))
+    assert caller.read(len(ANSWER.raw)) == ANSWER.raw
+    assert upstream.received() == CALL.arrives(HOST.encode())
+    caller.send(Request(b"POST", b"https://" + HOST.encode() + TARGETS[0], (), b"{}").sent(HOST.encode()))
+    assert caller.read_head().startswith(b"HTTP/1.1 403 ")
+
+
+def test_who_does_not_trust_the_ca_hurts_nobody_else(relay: Relay, upstream: RawUpstream, trusting: ssl.SSLContext) -> None:
+    stranger = relay.call()
+    asked(stranger, f"{HOST}:443")
+    with pytest.raises(ssl.SSLCertVerificationError):
+        stranger.secure(ssl.create_default_context(), HOST)
+    speechless = relay.call()
+    asked(speechless, f"{HOST}:443")
+    speechless.send(b"GET / HTTP/1.1\r\nHost: plain-inside\r\n\r\n")
+    speechless.read_to_end()
+    caller = relay.call()
+    asked(caller, f"{HOST}:443")
+    caller.secure(trusting, HOST)
+    upstream.will(ANSWER.raw)
+    caller.send(CALL.sent(HOST.encode()))
+    assert caller.read(len(ANSWER.raw)) == ANSWER.raw
+    assert relay.seen() == 1
+    assert relay.stop() == 0
+    assert relay.log.read_text() == ""
+
+
+def test_a_tunnel_may_be_opened_inside_tls(tmp_path: Path, ca: ConnectSettings, upstream: RawUpstream, trusting: ssl.SSLContext) -> None:
+    cert, _ = certificate(tmp_path)
+    tls = TlsSettings(str(cert), str(tmp_path / "localhost.key"))
+    outer = ssl.create_default_context(cafile=str(cert))
+    with Relay(tmp_path, f"http://127.0.0.1:{upstream.port}", connect=ca, tls=tls) as relay:
+        caller = relay.call_tls(outer)
+        assert asked(caller, f"{HOST}:443").startswith(b"HTTP/1.1 200 ")
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        inner = trusting.wrap_bio(incoming, outgoing, server_hostname=HOST)
+        upstream.will(ANSWER.raw)
+        for step in (inner.do_handshake, lambda: inner.write(CALL.sent(HOST.encode())), lambda: inner.read(len(ANSWER.raw))):
+            answer = pumped(step, caller, incoming, outgoing)
+        assert answer == ANSWER.raw
+        assert relay.stop() == 0
+
+
+def pumped(step: object, caller: Caller, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> object:
+    """Do one step of an inner TLS session, as often as it wants bytes."""
+    assert callable(step)
+    while True:
+        try:
+            result = step()
+        except ssl.SSLWantReadError:
+            caller.sock.sendall(outgoing.read())
+            incoming.write(caller.sock.recv(1 << 16))
+        else:
+            caller.sock.sendall(outgoing.read())
+            return result
+
+
+def test_certificates_are_made_once_for_a_host_and_are_bounded(ca: ConnectSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    targets = Targets(TargetSettings(extra_hosts=tuple(f"h{n}.example.com" for n in range(HOSTS_KEPT + 1))), shipped_table())
+
+    async def main() -> None:
+        tunnels = Tunnels(ca, targets)
+        first, again = await asyncio.gather(tunnels.context("h0.example.com:443"), tunnels.context("H0.example.com.:443"))
+        assert first is again
+        made: list[str] = []
+
+        def without_work(host: str) -> ssl.SSLContext:
+            made.append(host)
+            return first
+
+        monkeypatch.setattr(tunnels, "_make", without_work)
+        for number in range(1, HOSTS_KEPT + 1):
+            await tunnels.context(f"h{number}.example.com:443")
+        await tunnels.context("h1.example.com:443")
+        assert len(made) == HOSTS_KEPT
+        await tunnels.context("h0.example.com:443")  # the oldest had gone
+        assert made[-1] == "h0.example.com"
+        with pytest.raises(TargetNotAllowed):
+            await tunnels.context("example.com:443")
+
+    on_uvloop(main)
+
+
+def test_the_settings_name_both_files_or_none(ca: ConnectSettings) -> None:
+    assert authority_of(ConnectSettings()) is None
+    with pytest.raises(UsageError, match=r"connect\.ca_key: not set"):
+        authority_of(ConnectSettings(ca_cert=ca.ca_cert))
+    with pytest.raises(UsageError, match=r"connect\.ca_cert: not set"):
+        authority_of(ConnectSettings(ca_key=ca.ca_key))
