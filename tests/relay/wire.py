@@ -291,9 +291,7 @@ class Relay:
         secured = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.tls_port: int = secured.getsockname()[1]
         services = ("bedrock-runtime", "sagemaker-runtime", "bedrock-mantle")
-        targets = TargetSettings(
-            upstreams=dict.fromkeys(services, upstream), default_region="us-east-1", extra_hosts=extra_hosts, regions=regions
-        )
+        targets = TargetSettings(upstreams=dict.fromkeys(services, upstream), default_region="us-east-1", extra_hosts=extra_hosts)
         settings = WorkerSettings(
             worker_id="w0",
             proxy_id="p",
@@ -365,9 +363,9 @@ class Relay:
         return total
 
     def last(self, count: int) -> Measurement:
-        """The newest measurement, once there are ``count``."""
+        """The measurement of the newest exchange, once there are ``count``: a row that waits for an estimate is overtaken."""
         until(lambda: len(self.measured()) >= count, f"{count} measurements")
-        return self.measured()[-1]
+        return max(self.measured(), key=lambda m: m.exchange_id)
 
     def stop(self) -> int:
         """Drain and end; the exit code."""
