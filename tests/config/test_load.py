@@ -217,8 +217,9 @@ def test_any_other_address_needs_it(address: str) -> None:
 
 def test_every_setting_of_the_relay_can_be_set(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
-    examples = {"int": 7, "float": 7.5, "bool": True, "str | None": str(tmp_path / "ca.pem"), "SigningMode": "resign"}
-    values: dict[str, Any] = {field.name: examples[str(field.type)] for field in dataclasses.fields(RelaySettings)}
-    values["fast_path"] = False
+    examples = {"int": 7, "float": 7.5, "float | None": 7.5, "bool": True, "str | None": str(tmp_path / "ca.pem"), "SigningMode": "resign"}
+    plain = [field for field in dataclasses.fields(RelaySettings) if field.default is not dataclasses.MISSING]
+    values: dict[str, Any] = {field.name: examples[str(field.type)] for field in plain}
+    values |= {"fast_path": False, "egress_proxy": "environment"}
     assert load(None, {f"relay.{name}": value for name, value in values.items()}).relay == RelaySettings(**values)
     assert all(getattr(RelaySettings(), name) != value for name, value in values.items())

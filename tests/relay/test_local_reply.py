@@ -137,7 +137,7 @@ def test_botocore_knows_the_errors_as_classes_of_the_client() -> None:
             client.invoke_endpoint(EndpointName="e", Body=b"{}")
 
 
-OPENAI_ERRORS = {400: openai.BadRequestError, 403: openai.PermissionDeniedError, 413: openai.APIStatusError}
+OPENAI_ERRORS = {400: openai.BadRequestError, 403: openai.PermissionDeniedError, 413: openai.APIStatusError, 429: openai.RateLimitError}
 
 
 @pytest.mark.parametrize("reason", KINDS)
@@ -151,7 +151,12 @@ def test_the_openai_sdk_raises_its_own_error_with_reason_and_sentence(protocol: 
     assert error.body["message"] == f"streamgauge: {TEXT}"
 
 
-ANTHROPIC_ERRORS = {400: anthropic.BadRequestError, 403: anthropic.PermissionDeniedError, 413: anthropic.APIStatusError}
+ANTHROPIC_ERRORS = {
+    400: anthropic.BadRequestError,
+    403: anthropic.PermissionDeniedError,
+    413: anthropic.APIStatusError,
+    429: anthropic.RateLimitError,
+}
 
 
 @pytest.mark.parametrize("reason", KINDS)
@@ -192,7 +197,8 @@ def test_every_reply_is_marked_framed_and_adds_nothing_of_a_server(protocol: str
     assert len(fields) == len(headers)
     assert (fields["x-streamgauge-reply"], fields["content-length"], fields["connection"]) == (reason, str(len(body)), "close")
     assert fields["x-should-retry"] == str(KINDS[reason].retry).lower()
-    assert not {"date", "server", "via", "retry-after"} & set(fields)
+    assert not {"date", "server", "via"} & set(fields)
+    assert ("retry-after" in fields) == (KINDS[reason].wait is not None)
 
 
 @pytest.mark.parametrize(("seconds", "expected"), [(2.0, ("2", "2000", "2000")), (0.25, ("1", "250", "250")), (0.0, ("0", "0", "0"))])

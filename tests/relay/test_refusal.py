@@ -14,7 +14,7 @@ from streamgauge.errors import (
 )
 from streamgauge.measure.outcome import Verdict
 from streamgauge.relay.local_reply import KINDS
-from streamgauge.relay.refusal import BREAKS, PROXY_ERROR, BadBody, BodyTooLarge, ClientGone, refusal
+from streamgauge.relay.refusal import BREAKS, PROXY_ERROR, BadBody, BodyTooLarge, Busy, ClientGone, ClientLimit, Full, refusal
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,9 @@ from streamgauge.relay.refusal import BREAKS, PROXY_ERROR, BadBody, BodyTooLarge
         (ClientGone(), None, ("client_cancelled", "downstream", None)),
         (TargetNotAllowed(), "target_not_allowed", ("rejected", "downstream", "target_not_allowed")),
         (BodyTooLarge(), "body_too_large", ("rejected", "downstream", "body_too_large")),
+        (Busy(), "busy", ("shed", "proxy", "busy")),
+        (Full(), "max_connections", ("shed", "proxy", "max_connections")),
+        (ClientLimit(), "client_limit", ("rejected", "downstream", "client_limit")),
         (BadBody(), "bad_request", ("rejected", "downstream", "bad_request")),
         (ProxyCredentials(), "proxy_credentials", ("proxy_error", "proxy", "proxy_credentials")),
         (UpstreamTimeout(), "upstream_timeout", ("timeout", "upstream", "upstream_timeout")),

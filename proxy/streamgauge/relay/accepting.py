@@ -8,6 +8,7 @@ import weakref
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
+from streamgauge.relay.ageing import Ageing
 from streamgauge.relay.departures import Departures
 from streamgauge.relay.downstream import Downstream, Relay
 
@@ -19,6 +20,9 @@ class DownstreamServer(web.Server):
         super().__init__(_unused, loop=loop)
         self._relay = relay
         self._departures = Departures(loop)
+        self._clients = relay.clients
+        age = relay.settings.connection_age
+        self._ageing = Ageing(age, loop) if age is not None else None
         self.shaking: weakref.WeakSet[Downstream] = weakref.WeakSet()
         """In their TLS handshake. One that fails is nobody's, and gone."""
 
@@ -31,6 +35,22 @@ class DownstreamServer(web.Server):
         made = Downstream(self, self._relay, self._loop, self._departures)
         self.shaking.add(made)
         return made
+
+    def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:  # type: ignore[type-arg,unused-ignore]
+        """Called by a connection that was made."""
+        super().connection_made(handler, transport)
+        if self._ageing is not None and isinstance(handler, Downstream):
+            self._ageing.born(handler)
+        if self._clients is not None:
+            self._clients.connected(handler, transport)
+
+    def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:  # type: ignore[type-arg,unused-ignore]
+        """Called by a connection that has ended."""
+        super().connection_lost(handler, exc)
+        if self._ageing is not None and isinstance(handler, Downstream):
+            self._ageing.gone(handler)
+        if self._clients is not None:
+            self._clients.gone(handler)
 
     async def shutdown(self, timeout: float | None = None) -> None:
         """As the base class does; nobody's leaving matters any more."""

@@ -18,6 +18,7 @@ from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import _ErrInfo
 
+from streamgauge.relay.clients import Clients
 from streamgauge.relay.connect import take_up
 from streamgauge.relay.departures import Departures
 from streamgauge.relay.parsed import MAX_HEAD, OF_OTHER_PROTOCOLS, refuse_large_heads
@@ -60,6 +61,7 @@ class Relay(Protocol):
     """What a connection asks of the relay."""
 
     settings: RelaySettings
+    clients: Clients | None
 
     def walk(self, connection: Downstream, message: RawRequestMessage, body: StreamReader, head_at: int) -> Awaitable[bool]:
         """Serve one request; whether the connection may serve another."""

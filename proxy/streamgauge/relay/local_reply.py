@@ -22,6 +22,8 @@ class Kind(msgspec.Struct, frozen=True):
     openai: str
     anthropic: str
     retry: bool = False
+    wait: float | None = None
+    """Seconds after which it can."""
 
 
 KINDS = {
@@ -34,6 +36,10 @@ KINDS = {
     "upstream_protocol": Kind(502, "Bad Gateway", "InternalServerException", "server_error", "api_error", retry=True),
     "upstream_timeout": Kind(504, "Gateway Timeout", "InternalServerException", "server_error", "timeout_error", retry=True),
     "busy": Kind(503, "Service Unavailable", "ServiceUnavailableException", "server_error", "overloaded_error", retry=True),
+    "max_connections": Kind(
+        503, "Service Unavailable", "ServiceUnavailableException", "server_error", "overloaded_error", retry=True, wait=1.0
+    ),
+    "client_limit": Kind(429, "Too Many Requests", "ThrottlingException", "rate_limit_error", "rate_limit_error", retry=True, wait=1.0),
     "proxy_error": Kind(500, "Internal Server Error", "InternalServerException", "server_error", "api_error", retry=True),
 }
 """``proxy_credentials`` is 403, which no SDK repeats: a missing role does not come back within a retry's second."""
@@ -54,6 +60,7 @@ def build(reason: str, text: str, operation: Operation, retry_after: float | Non
     """(status, whole HTTP/1.1 answer). ``text`` is one sentence without content or secrets, ``retry_after`` seconds to wait at least."""
     kind = KINDS[reason]
     body, extra = _body(kind, reason, f"streamgauge: {text}", operation)
+    retry_after = kind.wait if retry_after is None else retry_after
     lines = [
         f"HTTP/1.1 {kind.status} {kind.phrase}",
         "content-type: application/json",

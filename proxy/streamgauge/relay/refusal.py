@@ -38,6 +38,18 @@ class Busy(StreamgaugeError):
     error_type = "busy"
 
 
+class Full(StreamgaugeError):
+    """More connections are open than the proxy takes."""
+
+    error_type = "max_connections"
+
+
+class ClientLimit(StreamgaugeError):
+    """A client has more open than it may."""
+
+    error_type = "client_limit"
+
+
 class BadBody(StreamgaugeError):
     """A request body's framing makes no sense."""
 
@@ -58,8 +70,10 @@ def refusal(error: StreamgaugeError) -> tuple[str | None, Verdict]:
         return "target_not_allowed", ("rejected", "downstream", error.error_type)
     if isinstance(error, (BodyTooLarge, BadBody)):
         return error.error_type, ("rejected", "downstream", error.error_type)
-    if isinstance(error, Busy):
-        return "busy", ("shed", "proxy", error.error_type)
+    if isinstance(error, (Busy, Full)):
+        return error.error_type, ("shed", "proxy", error.error_type)
+    if isinstance(error, ClientLimit):
+        return error.error_type, ("rejected", "downstream", error.error_type)
     if isinstance(error, ProxyCredentials):
         return "proxy_credentials", ("proxy_error", "proxy", error.error_type)
     if isinstance(error, UpstreamTimeout):

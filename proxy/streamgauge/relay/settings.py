@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from streamgauge.relay.clients import LimitSettings
 from streamgauge.relay.signing import SigningMode
+from streamgauge.tokens.settings import EstimateSettings
 
 
 @dataclass(frozen=True)
@@ -21,12 +23,16 @@ class RelaySettings:
     ``downstream_buffer``: bytes of one answer held for a slow application before reading from the upstream stops. 256 KiB holds a long chat
     answer whole, so that a slow reader does not disturb its timing.
     ``keepalive``: idle application connections. Longer than the 350 s of AWS load balancers, which should close first.
+    ``connection_age``: older application connections are ended as soon as they are at rest, a fifth sooner or later, so that load spreads over
+    workers anew. Off: the application may be about to send, and has to send again then.
+    ``limits``: of connections and requests, for each client and in all.
     ``upstream_idle``: idle upstream connections are closed after this. Below the 60 s at which AWS front ends close theirs, so that a request
     seldom meets a connection that is about to go.
     ``upstream_age``: no new request on older connections, so that a change of address is followed.
     ``dns_age``: how long a name's addresses are used without asking again.
     ``egress_proxy``: URL of the corporate proxy that ``https`` upstreams are reached through by CONNECT, or ``environment`` for ``HTTPS_PROXY``'s;
     hosts in ``NO_PROXY`` are reached without.
+    ``estimates``: of token counts that the provider does not state.
     ``fast_path``: false sends everything through ``aiohttp.ClientSession``: slower, for comparison and as a way out.
     """
 
@@ -47,3 +53,6 @@ class RelaySettings:
     egress_proxy: str | None = None
     fast_path: bool = True
     site: str | None = None
+    estimates: EstimateSettings = field(default_factory=EstimateSettings)
+    connection_age: float | None = None
+    limits: LimitSettings = field(default_factory=LimitSettings)

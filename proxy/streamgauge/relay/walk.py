@@ -1,6 +1,6 @@
 """The walk of one request through the relay, readable top to bottom.
 
-1 route, identify, read the request's facts   2 admission   3 sign if the mode asks for it, send upstream
+1 route, identify   2 admission, the request's facts   3 sign if the mode asks for it, send upstream
 4 forward status and headers                  5 per chunk: forward, then observe   6 exactly one measurement, whatever happened
 
 Steps 4 and 5 run in callbacks (``exchange.py``, ``upstream.py``); here they are the one line that awaits ``done``.
@@ -25,6 +25,7 @@ from streamgauge.measure.observation import Observation
 from streamgauge.measure.timing import Points
 from streamgauge.records import Measurement, Operation
 from streamgauge.relay import identity, local_reply
+from streamgauge.relay.clients import clients
 from streamgauge.relay.exchange import Exchange
 from streamgauge.relay.heads import forwarded, read_headers, request_head
 from streamgauge.relay.journal import Journal
@@ -78,6 +79,7 @@ class RequestWalk:
         self._bodies = RequestBodies(settings)
         self._workloads = Workloads(workload)
         self._tunnels = tunnels
+        self.clients = clients(settings.limits, asyncio.get_running_loop())
         self._proxy_id = proxy_id
         self._loop = asyncio.get_running_loop()
         self.draining = False
@@ -116,6 +118,8 @@ class RequestWalk:
                     await self._drain(connection, exchange)
             finally:
                 self.under_way -= 1
+                if self.clients is not None:
+                    self.clients.end(connection)
         return exchange.keep_alive and not message.should_close and not self.draining
 
     def _open(
@@ -165,6 +169,9 @@ class RequestWalk:
         headers: dict[str, str],
         authorization: Authorization | None,
     ) -> None:
+        # 2 admission: who has enough under way already is not listened to
+        if self.clients is not None:
+            self.clients.begin(connection)
         target = self._targets.resolve(connection.origin + message.path, headers.get("host"), authorization, exchange.operation)
         points = exchange.observation.points
         if message.chunked and headers.get("transfer-encoding", "").lower() != "chunked":
@@ -175,7 +182,6 @@ class RequestWalk:
         else:
             content = await self._bodies.read(connection, exchange, body, headers)
         self._describe(exchange, target, headers, content)
-        # 2 admission: nothing refuses yet
         self._load.begin(exchange, points.head)
         self._journal.began(exchange)
         # 3 sign and send

@@ -204,7 +204,7 @@ OUTCOMES: dict[str, str] = {
     "stream_error": "A 200 answer that failed on its way: an exception frame, an error line, or a stream without its end.",
     "client_cancelled": "The application went away before the end.",
     "timeout": "Nothing came from the provider for longer than allowed.",
-    "shed": "Refused by the proxy because the provider's breaker was open.",
+    "shed": "Refused by the proxy: no room for more connections or bodies, or the provider's breaker was open.",
     "rejected": "Refused by the proxy: limits, identity, target, malformed request.",
     "proxy_error": "The proxy's own fault.",
     "lost": "The proxy's worker died while the exchange was open.",
