@@ -30,6 +30,8 @@ Side = Literal["upstream", "downstream", "proxy"]
 """Whose doing it was that an exchange did not complete; ``None`` for a completed one."""
 
 UsageSource = Literal["reported", "estimated", "unknown"]
+"""``estimated`` as soon as one count is: ``input_estimate`` and ``output_estimate`` say which, and how (``estimate.filling``); they are ``None`` for
+a count that was reported or is unknown."""
 
 Channel = Literal["visible", "reasoning", "tool"]
 """What kind of generated output a chunk carries: answer text, reasoning text, or a tool call's name or argument."""
@@ -114,7 +116,10 @@ TOOL = (Output("tool"),)
 
 
 class RequestFacts(msgspec.Struct, frozen=True):
-    """What a request's body says about itself; ``None`` where it does not say or is too large to be read in time."""
+    """What a request's body says about itself; ``None`` where it does not say or is too large to be read in time.
+
+    ``stream_usage``: a stream in OpenAI's format was asked to state its usage (``stream_options.include_usage``).
+    """
 
     model: str | None = None
     streaming: bool | None = None
@@ -125,6 +130,7 @@ class RequestFacts(msgspec.Struct, frozen=True):
     guardrail: str | None = None
     service_tier: str | None = None
     latency_mode: str | None = None
+    stream_usage: bool = False
 
 
 class Measurement(msgspec.Struct, kw_only=True, array_like=True):
@@ -239,6 +245,8 @@ class Measurement(msgspec.Struct, kw_only=True, array_like=True):
     overhead_tail: float | None = None
     undecoded: str | None = None
     signing: str | None = None
+    input_estimate: str | None = None
+    output_estimate: str | None = None
 
 
 class Started(msgspec.Struct, kw_only=True, array_like=True, tag=1):

@@ -12,9 +12,11 @@ import msgspec
 import pytest
 
 from streamgauge.records import Ended, FirstOutput, Measurement, SpoolRecord, Started
+from streamgauge.relay.estimates import Estimates
 from streamgauge.relay.exchange import Exchange
 from streamgauge.relay.journal import DRAIN_NOTICED_NS, Journal, _started
 from streamgauge.spool import SpoolSettings, SpoolWriter
+from streamgauge.tokens.settings import EstimateSettings
 from tests.relay.loopback import exchange, on_uvloop, until
 from tests.spool.made import read_all, spools
 
@@ -24,7 +26,8 @@ class Book:
 
     def __init__(self, directory: Path) -> None:
         self.spool = SpoolWriter(directory, SpoolSettings(), "w0")
-        self.journal = Journal(self.spool, "p", None, asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        self.journal = Journal(self.spool, "p", None, loop, Estimates(EstimateSettings(), loop))
         self._directory = directory
 
     def records(self) -> list[SpoolRecord]:

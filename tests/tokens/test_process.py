@@ -129,7 +129,7 @@ def test_a_library_that_fails_costs_a_count_and_nothing_else() -> None:
         def encode_ordinary(self, text: str) -> list[int]:
             raise KeyboardInterrupt  # as a panic is: no Exception
 
-    assert counted(Broken(), Job(3, chat("hello"))) == Counted(3)  # type: ignore[arg-type]
+    assert counted(Broken(), Job(3, chat("hello"))) == Counted(3, failed=True)  # type: ignore[arg-type]
 
 
 def test_counting_in_the_process_is_counting_with_the_encoding(running: Running) -> None:

@@ -53,12 +53,14 @@ class Observation:
         "_tail_wait_ns",
         "_tally",
         "chunks",
+        "kept",
         "output_chunks",
         "points",
         "response_bytes",
         "streaming",
         "undecoded",
         "upload_wait_ns",
+        "written",
     )
 
     def __init__(self, points: Points, *, streaming: bool | None) -> None:
@@ -69,6 +71,8 @@ class Observation:
         self.response_bytes = 0
         self.undecoded: str | None = None
         self.upload_wait_ns = 0
+        self.written = 0
+        self.kept: bytes | None = None
         self._dialect: Dialect | None = None
         self._gaps: Gaps | None = None
         self._tally: Tally | None = None
@@ -247,7 +251,14 @@ class Observation:
                 self.undecoded = error.reason
             except Exception:  # see feed
                 self.undecoded = DIALECT_FAILED
+            self._take_text(dialect)
         return self._fault
+
+    def _take_text(self, dialect: Dialect) -> None:
+        """How much was generated, and the answer itself where that was kept: for an estimate, where not all was counted by the provider."""
+        if self._tally is None or not self._tally.is_whole:
+            self.written = dialect.written
+            self.kept = dialect.kept
 
     def close(self, start: Measurement, verdict: Verdict, at: int, *, tail_wait_ns: int = 0) -> Measurement:
         """Fill ``start`` (which knows who and what) with how it ended, tokens and times. ``at`` = last byte handed over, or the abort.
@@ -258,6 +269,9 @@ class Observation:
         points.finished = at
         self.resumed(at - tail_wait_ns)
         self._tail_wait_ns = tail_wait_ns
+        if self._dialect is not None:  # the answer was cut off
+            self._take_text(self._dialect)
+            self._dialect = None
         m = start
         m.outcome, m.side, m.error_type = verdict
         m.finish_reason = self._finish_reason

@@ -32,6 +32,13 @@ class Tally:
             return self._second
         return self._own if self._second is None else _merge(self._second, self._own)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether both input and output were stated."""
+        own = self._own
+        usage = own if own is not None and own.input_tokens is not None and own.output_tokens is not None else self.result()
+        return usage is not None and usage.input_tokens is not None and usage.output_tokens is not None
+
     def conflict(self) -> dict[str, int] | None:
         """The second source's counts for the fields in which it contradicts the model's own; ``None`` if it does not."""
         if self._own is None or self._second is None:

@@ -19,6 +19,7 @@ from streamgauge.relay.identity import name
 
 if TYPE_CHECKING:
     from streamgauge.framing.http1 import ResponseHead
+    from streamgauge.relay.estimates import Kept
     from streamgauge.relay.request_body import Hold
 
 
@@ -56,7 +57,7 @@ class Exchange:
     """State of one exchange. ``done`` resolves once, when nothing more will come from the upstream or the application has gone.
 
     ``unframed``: only the end of its connection tells the application that the answer is whole. ``on_record``: its beginning was told to
-    the spool, or needs not be any more.
+    the spool, or needs not be any more. ``kept``: what an estimate of its tokens may need.
     """
 
     __slots__ = (
@@ -66,6 +67,7 @@ class Exchange:
         "hold",
         "http_1_0",
         "keep_alive",
+        "kept",
         "last_read_at",
         "measurement",
         "observation",
@@ -108,6 +110,7 @@ class Exchange:
         self.unframed = False
         self.on_record = False
         self.hold: Hold | None = None
+        self.kept: Kept | None = None
         self.route: RouteKey = (None, None, None)
         self.status: int | None = None
         self.upstream: Upstream | None = None
@@ -139,7 +142,9 @@ class Exchange:
                 self.observation.streaming = False
             elif self.observation.streaming is None:
                 self.observation.streaming = content_type is not None and "event-stream" in content_type
-        self.observation.answered(open_dialect(self.operation, head.status, content_type, headers), at)
+        self.observation.answered(
+            open_dialect(self.operation, head.status, content_type, headers, self.kept.stream_bytes if self.kept is not None else 0), at
+        )
         unchunk = self.http_1_0 and "transfer-encoding" in headers
         if ends_with_connection or unchunk:
             self.unframed = True

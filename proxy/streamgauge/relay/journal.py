@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
@@ -11,14 +12,16 @@ from streamgauge.relay import identity
 from streamgauge.relay.refusal import PROXY_ERROR
 
 if TYPE_CHECKING:
-    import asyncio
-
+    from streamgauge.relay.estimates import Estimates
     from streamgauge.relay.exchange import Exchange
     from streamgauge.spool import SpoolWriter
 
 YOUNG_SECONDS = 0.02
 """An exchange that ends sooner needs no record of its beginning: that one serves the crash of a worker, which takes the newest records
 anyway, those of one batch of the spool's writer (as long as this)."""
+
+SETTLING_SECONDS = 0.02
+"""How often it is looked whether rows still wait for an estimate, when the worker ends."""
 
 DRAIN_NOTICED_NS = 1_000_000
 """Below a millisecond the wait for the last byte is the event loop's own turn, not a slow application."""
@@ -27,8 +30,9 @@ DRAIN_NOTICED_NS = 1_000_000
 class Journal:
     """One per worker. Call it from the event loop."""
 
-    def __init__(self, spool: SpoolWriter, proxy_id: str, site: str | None, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, spool: SpoolWriter, proxy_id: str, site: str | None, loop: asyncio.AbstractEventLoop, estimates: Estimates) -> None:
         self._spool = spool
+        self._estimates = estimates
         self._proxy_id = proxy_id
         self._site = site
         self._loop = loop
@@ -66,13 +70,29 @@ class Journal:
 
     def ended(self, exchange: Exchange, finished: int, wait_ns: int) -> None:
         """The one measurement. ``finished``: last byte handed over, or the abort; ``wait_ns``: how long the application was waited for before."""
-        exchange.on_record = True
+        on_record, exchange.on_record = exchange.on_record, True
         verdict = exchange.verdict or PROXY_ERROR
         tail_wait_ns = wait_ns if wait_ns > DRAIN_NOTICED_NS else 0
+        kept, exchange.kept = exchange.kept, None
+        if kept is not None:
+            self._estimates.release(kept)
         try:
-            self._spool.append(Ended(exchange.observation.close(exchange.measurement, verdict, finished, tail_wait_ns=tail_wait_ns)))
+            m = exchange.observation.close(exchange.measurement, verdict, finished, tail_wait_ns=tail_wait_ns)
+            if kept is None:
+                self._row(m)
+            elif self._estimates.complete(m, kept, exchange.observation, self._row) and not on_record:
+                self._spool.append(_started(m))  # its row is seconds away: a crash shall not take it
         except Exception:  # measuring never hurts traffic; what is lost is counted
             self._spool.unmeasured("measuring_failed", exchange.measurement.exchange_id)
+
+    def _row(self, m: Measurement) -> None:
+        self._spool.append(Ended(m))
+
+    async def settled(self) -> None:
+        """Return when every row is on its way; rows wait for no more than ``estimates.answer_seconds``. Nothing ends any more after this."""
+        while self._estimates.waiting:
+            await asyncio.sleep(SETTLING_SECONDS)
+        self._estimates.close()
 
     def rejected(self, at: int, error_type: str, status: int | None) -> None:
         """A request that never became an exchange, for it could not be read; its bytes came at ``at``."""

@@ -26,6 +26,7 @@ from streamgauge.measure.timing import Points
 from streamgauge.records import Measurement, Operation
 from streamgauge.relay import identity, local_reply
 from streamgauge.relay.clients import clients
+from streamgauge.relay.estimates import Estimates
 from streamgauge.relay.exchange import Exchange
 from streamgauge.relay.heads import forwarded, read_headers, request_head
 from streamgauge.relay.journal import Journal
@@ -74,7 +75,8 @@ class RequestWalk:
         self._signer = signer
         self._pool = pool
         self._slow = slow
-        self._journal = Journal(spool, proxy_id, settings.site, asyncio.get_running_loop())
+        self._estimates = Estimates(settings.estimates, asyncio.get_running_loop())
+        self._journal = Journal(spool, proxy_id, settings.site, asyncio.get_running_loop(), self._estimates)
         self._load = load
         self._bodies = RequestBodies(settings)
         self._workloads = Workloads(workload)
@@ -254,6 +256,7 @@ class RequestWalk:
         m.request_bytes = len(content)
         m.streaming = exchange.observation.streaming = facts.streaming
         m.workload_class, m.workload_source = self._workloads.classify(m)
+        exchange.kept = self._estimates.hold(exchange.operation, facts, content)
 
     def _send(
         self,
@@ -312,6 +315,10 @@ class RequestWalk:
                 connection.reset()
             at = perf_counter_ns()
             self._end(exchange, at, at - drain_from)
+
+    async def settled(self) -> None:
+        """Return when the rows of all that has ended are on their way."""
+        await self._journal.settled()
 
     def _end(self, exchange: Exchange, finished: int, wait_ns: int) -> None:
         self._load.end(exchange, finished)

@@ -175,6 +175,7 @@ class Worker:
         self._pool.close()
         await self._slow.close()
         self._signer.close()
+        await self._walk.settled()
         self._watch.stop()
         self._spool.close()
 

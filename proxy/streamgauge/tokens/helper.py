@@ -82,15 +82,15 @@ class TokenHelper:
         """How many still wait for an answer."""
         return sum(asked.done is not None for asked in self._asked.values())
 
-    def ask(self, prompt: bytes | None, answer: bytes | None, done: Done, *, event_stream: bool = False) -> None:
-        """Have the text in these bodies counted. ``done`` is called once, at the latest after ``answer_seconds``; at once where nothing can come of it."""
+    def ask(self, prompt: bytes | None, answer: bytes | None, done: Done, *, event_stream: bool = False) -> bool:
+        """Have the text in these bodies counted. ``done`` is called once, at the latest after ``answer_seconds``; at once, and the result false, where nothing can come of it."""
         size = len(prompt or b"") + len(answer or b"")
         if len(self._asked) >= MAX_JOBS or self._asked_bytes + size > self._settings.waiting_bytes:
             done("busy")
-            return
+            return False
         if self._closed or not self._is_there():
             done("late")
-            return
+            return False
         if not self._asked:
             self._heard_at = self._loop.time()
         self._number = number = self._number + 1
@@ -100,6 +100,7 @@ class TokenHelper:
         self._unsent.append(memoryview(packed(Job(number, prompt, answer, event_stream))))
         if self._process is not None:
             self._send()
+        return True
 
     def _is_there(self) -> bool:
         """Whether there is a process, or will be."""

@@ -27,12 +27,16 @@ class Job(msgspec.Struct, array_like=True):
 
 
 class Counted(msgspec.Struct, array_like=True):
-    """Tokens of the shipped encoding; ``None`` where there was nothing to read. ``answer_bytes``: UTF-8 of the answer's text that was found."""
+    """Tokens of the shipped encoding; ``None`` where there was no text. ``answer_bytes``: UTF-8 of the answer's text that was found.
+
+    ``failed``: the library could not make sense of it.
+    """
 
     number: int
     prompt: int | None = None
     answer: int | None = None
     answer_bytes: int = 0
+    failed: bool = False
 
 
 def packed(message: Job | Counted) -> bytes:

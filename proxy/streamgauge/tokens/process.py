@@ -43,7 +43,7 @@ def counted(encoding: tiktoken.Encoding, job: Job) -> Counted:
             said.answer = count(encoding, texts) if texts else None
             said.answer_bytes = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
     except BaseException:  # a panic in the library is no Exception; its message may quote the text
-        return Counted(job.number)
+        return Counted(job.number, failed=True)
     return said
 
 

@@ -69,6 +69,10 @@ class _Performance(msgspec.Struct):
     latency: str | None = None
 
 
+class _StreamOptions(msgspec.Struct):
+    include_usage: bool | None = None
+
+
 class _RankingModel(msgspec.Struct):
     modelArn: str | None = None
 
@@ -94,6 +98,7 @@ class _Request(msgspec.Struct):
     modelId: str | None = None
     rerankingConfiguration: _RankingConfig | None = None
     stream: bool | None = None
+    stream_options: _StreamOptions | None = None
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
     max_output_tokens: int | None = None
@@ -170,6 +175,7 @@ def read_request(operation: Operation, body: bytes, headers: Mapping[str, str]) 
         guardrail=guardrail if guardrail and _IDENTIFIER.fullmatch(guardrail) else None,
         service_tier=plain_word(tier),
         latency_mode=plain_word(latency),
+        stream_usage=request.stream_options is not None and bool(request.stream_options.include_usage),
     )
 
 
