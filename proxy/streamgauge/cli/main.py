@@ -10,6 +10,7 @@ from streamgauge import __version__
 from streamgauge.cli import exchanges, report
 from streamgauge.cli.check_config import check_config
 from streamgauge.cli.demo import demo
+from streamgauge.cli.doctor import doctor
 from streamgauge.cli.run import VARIABLES, run
 from streamgauge.cli.serve import serve
 
@@ -32,6 +33,7 @@ app.command(
     epilog=VARIABLES,
 )(run)
 app.command("check-config")(check_config)
+app.command()(doctor)
 app.add_typer(rows, name="exchanges", callback=exchanges.exchanges, epilog=exchanges.WHERE_COLUMNS)
 rows.command("show")(exchanges.show)
 app.add_typer(reports, name="report")

@@ -76,6 +76,7 @@ def plain_pair() -> Credentials | None:
 
 class OwnCredentials:
     """``current`` is a plain attribute: ``None`` while there are none that can be used. ``problem`` is the sentence to show then.
+    ``method`` is how they were found, in botocore's words.
 
     ``looked`` is set when the first look is over, whatever it brought. That none were found is not logged here: it matters only to who needs some.
 
@@ -90,6 +91,7 @@ class OwnCredentials:
     ) -> None:
         self.current: Credentials | None = None
         self.problem: str | None = None
+        self.method: str | None = None
         self.looked = threading.Event()
         self._make_session = make_session
         self._look_seconds = look_seconds
@@ -112,6 +114,11 @@ class OwnCredentials:
         else:
             self._thread = threading.Thread(target=self._run, name="own-credentials", daemon=True)
             self._thread.start()
+
+    @property
+    def expires(self) -> datetime | None:
+        """When those in use end, as far as their source says."""
+        return self._expires
 
     @property
     def started(self) -> bool:
@@ -166,6 +173,7 @@ class OwnCredentials:
             _log.info("AWS credentials found by %s", method)
         if fresh != self.current:  # keeping the object keeps what was derived from it
             self.current = fresh
+        self.method = method
         self.problem = None
 
     def _fail(self, what: str) -> None:
