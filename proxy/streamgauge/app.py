@@ -18,8 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from streamgauge.addresses import own_proxy_variables
+from streamgauge.certificates import Issuer
 from streamgauge.config import Config
 from streamgauge.errors import CouldNotRun, StreamgaugeError, UsageError
+from streamgauge.relay.connect import authority_of
+from streamgauge.relay.egress import read_egress
+from streamgauge.relay.tls import too_open
 from streamgauge.resolution import Lookup, addresses_of, refuse_loops
 from streamgauge.routing import shipped_table
 from streamgauge.sinks.ledger_access import refuse_unusable
@@ -32,7 +36,7 @@ from streamgauge.supervisor.signals import StopSignals
 from streamgauge.supervisor.workers import Workers, restart
 from streamgauge.targets import Targets
 
-SETTLED = ("listen", "admin", "ledger", "spool_dir", "workers")
+SETTLED = ("listen", "listen_tls", "admin", "ledger", "spool_dir", "workers")
 """Settings that hold for the life of a proxy."""
 
 RECORDER_SECONDS = 20.0
@@ -51,11 +55,12 @@ class Supervisor:
     config: Config
     proxy_id: str = field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}")
     addresses: list[str] = field(default_factory=list)
+    tls_addresses: list[str] = field(default_factory=list)
     admin_address: str = ""
     lookup: Lookup = addresses_of
     """How names of upstreams become addresses, to see at start that none is ours."""
     _listeners: list[list[socket.socket]] = field(default_factory=list)
-    """One group for each worker, with one socket for each address."""
+    """One group for each worker, with one socket for each address, those with TLS last."""
     _admin: socket.socket | None = None
     _workers: Workers = field(default_factory=Workers)
     _recorder: Child | None = None
@@ -90,21 +95,32 @@ class Supervisor:
             raise
 
     def _refuse_unworkable(self, config: Config) -> None:
-        """What cannot work is said before anything listens. Raises ``UsageError``."""
+        """What cannot work is said before anything listens. Raises ``UsageError``, ``CouldNotRun`` where certificates cannot be made."""
         Targets(config.targets, shipped_table())
-        listeners = [split(address) for address in (*config.listen, config.admin)]
-        refuse_loops(listeners, config.targets.upstreams | config.targets.by_listener, config.targets.extra_hosts, self.lookup)
+        listeners = [split(address) for address in (*config.listen, *config.listen_tls, config.admin)]
+        upstreams = config.targets.upstreams | config.targets.by_listener
+        egress = read_egress(config.relay.egress_proxy, os.environ)
+        if egress is not None:
+            upstreams["relay.egress_proxy"] = f"{egress.scheme}://{egress.name}"
+        refuse_loops(listeners, upstreams, config.targets.extra_hosts, self.lookup)
+        authority = authority_of(config.connect)
+        if authority is not None:
+            Issuer(authority).issue(["localhost"])  # a worker would only find out when somebody asks
+        for path in (config.tls.key_file if config.listen_tls else None, config.connect.ca_key_file):
+            if path is not None and (warning := too_open(path)) is not None:
+                _log.warning("%s", warning)
 
     def _bind(self) -> None:
         config = self.config
         self._listeners = [[]]
-        for address in config.listen:
+        for address in (*config.listen, *config.listen_tls):
             self._listeners[0].append(bind(address))
-        self.addresses = [shown(sock) for sock in self._listeners[0]]
+        everything = [shown(sock) for sock in self._listeners[0]]
+        self.addresses, self.tls_addresses = everything[: len(config.listen)], everything[len(config.listen) :]
         for _ in range(workers_for(config.workers, usable_cores()) - 1):
             # Further workers get sockets of their own on the very same ports: the kernel spreads connections over them.
             self._listeners.append([])
-            for address in self.addresses:
+            for address in everything:
                 self._listeners[-1].append(bind(address, shared=True))
         self._admin = bind(config.admin)
         self.admin_address = shown(self._admin)
@@ -112,7 +128,9 @@ class Supervisor:
     def _start(self) -> None:
         assert self._admin is not None
         # Proxy variables may point applications at us; the way to our own credentials must not lead through ourselves.
-        for name in own_proxy_variables(os.environ, [split(address) for address in (*self.addresses, self.admin_address)]):
+        for name in own_proxy_variables(
+            os.environ, [split(address) for address in (*self.addresses, *self.tls_addresses, self.admin_address)]
+        ):
             del os.environ[name]
         self._recorder = self._recorder_child(self._admin.fileno())
         self._recorder.start()
@@ -128,14 +146,17 @@ class Supervisor:
             return {
                 "worker_id": f"{self.proxy_id}-w{index}-{uuid.uuid4().hex[:8]}",
                 "proxy_id": self.proxy_id,
-                "fds": fds,
+                "fds": fds[: len(self.addresses)],
+                "tls_fds": fds[len(self.addresses) :],
+                "tls": config.tls,
+                "connect": config.connect,
                 "spool_dir": str(self.spool_dir),
                 "relay": config.relay,
                 "targets": config.targets,
                 "spool": config.spool,
                 "workload": config.workload,
                 "drain_seconds": config.drain_seconds,
-                "own_addresses": (*self.addresses, self.admin_address),
+                "own_addresses": (*self.addresses, *self.tls_addresses, self.admin_address),
                 "log_level": config.log_level,
             }
 

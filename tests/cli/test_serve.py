@@ -156,7 +156,9 @@ def test_pairs_of_service_and_url_become_a_table() -> None:
 
 
 def test_every_line_of_the_banner_can_be_pasted() -> None:
-    lines = [line.strip() for line in banner("127.0.0.1:1", "127.0.0.1:2", Path("/l.db")).splitlines()]
+    lines = [line.strip() for line in banner(["127.0.0.1:1"], ["127.0.0.1:3"], "127.0.0.1:2", Path("/l.db"), "/ca.pem").splitlines()]
     exports = [line for line in lines if line.startswith("export ")]
-    assert len(exports) == 4
-    assert all("=http://127.0.0.1:1" in line for line in exports)
+    assert len(exports) == 6
+    assert all("=http://127.0.0.1:1" in line for line in exports[:4])
+    assert "=https://127.0.0.1:3 " in exports[4]
+    assert exports[5].startswith("export HTTPS_PROXY=http://127.0.0.1:1 ")

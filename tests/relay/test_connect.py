@@ -35,7 +35,7 @@ def ca(tmp_path_factory: pytest.TempPathFactory) -> ConnectSettings:
 
 @pytest.fixture(scope="module")
 def trusting(ca: ConnectSettings) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=ca.ca_cert)
+    return ssl.create_default_context(cafile=ca.ca_cert_file)
 
 
 @pytest.fixture
@@ -196,7 +196,7 @@ def test_certificates_are_made_once_for_a_host_and_are_bounded(ca: ConnectSettin
 
 def test_the_settings_name_both_files_or_none(ca: ConnectSettings) -> None:
     assert authority_of(ConnectSettings()) is None
-    with pytest.raises(UsageError, match=r"connect\.ca_key: not set"):
-        authority_of(ConnectSettings(ca_cert=ca.ca_cert))
-    with pytest.raises(UsageError, match=r"connect\.ca_cert: not set"):
-        authority_of(ConnectSettings(ca_key=ca.ca_key))
+    with pytest.raises(UsageError, match=r"connect\.ca_key_file: not set"):
+        authority_of(ConnectSettings(ca_cert_file=ca.ca_cert_file))
+    with pytest.raises(UsageError, match=r"connect\.ca_cert_file: not set"):
+        authority_of(ConnectSettings(ca_key_file=ca.ca_key_file))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +18,12 @@ def serve(
     listen: Annotated[
         list[str] | None, typer.Option(help="Address for applications, host:port; repeatable. Default 127.0.0.1:8787.")
     ] = None,
+    listen_tls: Annotated[
+        list[str] | None,
+        typer.Option("--listen-tls", help="Address for applications over TLS, host:port; repeatable. Needs a certificate."),
+    ] = None,
+    tls_cert: Annotated[str | None, typer.Option("--tls-cert", help="Its certificate with its chain, a PEM file.")] = None,
+    tls_key: Annotated[str | None, typer.Option("--tls-key", help="The certificate's key, a PEM file.")] = None,
     admin: Annotated[str | None, typer.Option(help="Address of health, API and metrics. Default 127.0.0.1:8788.")] = None,
     upstream: Annotated[
         list[str] | None, typer.Option(help="SERVICE=URL: send a service (bedrock-runtime, sagemaker-runtime, ...) there. Repeatable.")
@@ -37,7 +44,9 @@ def serve(
     from streamgauge.supervisor.signals import StopSignals
 
     def read() -> Config:
-        return load(config, overrides(listen, admin, upstream, ledger, workers, signing, region), os.environ)
+        options = overrides(listen, admin, upstream, ledger, workers, signing, region)
+        tls = {"listen_tls": tuple(listen_tls) if listen_tls else None, "tls.cert_file": tls_cert, "tls.key_file": tls_key}
+        return load(config, options | tls, os.environ)
 
     settings = read()
     log_to_stderr(settings.log_level)
@@ -45,7 +54,7 @@ def serve(
     told = StopSignals()
     try:
         proxy.open()
-        sys.stdout.write(banner(proxy.addresses[0], proxy.admin_address, proxy.ledger))
+        sys.stdout.write(banner(proxy.addresses, proxy.tls_addresses, proxy.admin_address, proxy.ledger, settings.connect.ca_cert_file))
         sys.stdout.flush()
         proxy.run(told, read)
     finally:
@@ -92,15 +101,21 @@ def log_to_stderr(level: str) -> None:
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
 
 
-def banner(address: str, admin: str, ledger: Path) -> str:
+def banner(addresses: Sequence[str], tls_addresses: Sequence[str], admin: str, ledger: Path, ca_cert: str | None = None) -> str:
     """What to set in an application."""
-    return f"""streamgauge listens on http://{address}   admin http://{admin}   ledger {ledger}
-
-Point an application here with one of:
-  export AWS_ENDPOINT_URL_BEDROCK_RUNTIME=http://{address}
-  export AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME=http://{address}
-  export ANTHROPIC_BEDROCK_BASE_URL=http://{address}
-  export OPENAI_BASE_URL=http://{address}/openai/v1
-
-Then: streamgauge report latency --ledger {ledger}
-"""
+    listening = [*(f"http://{address}" for address in addresses), *(f"https://{address}" for address in tls_addresses)]
+    base = listening[0]
+    lines = [
+        f"streamgauge listens on {' '.join(listening)}   admin http://{admin}   ledger {ledger}",
+        "",
+        "Point an application here with one of:",
+        f"  export AWS_ENDPOINT_URL_BEDROCK_RUNTIME={base}",
+        f"  export AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME={base}",
+        f"  export ANTHROPIC_BEDROCK_BASE_URL={base}",
+        f"  export OPENAI_BASE_URL={base}/openai/v1",
+    ]
+    if tls_addresses:
+        lines.append(f"  export AWS_ENDPOINT_URL_BEDROCK_RUNTIME=https://{tls_addresses[0]}   # boto3 with a bearer key")
+    if ca_cert is not None:
+        lines.append(f"  export HTTPS_PROXY={base}   # and trust {ca_cert}")
+    return "\n".join([*lines, "", f"Then: streamgauge report latency --ledger {ledger}", ""])

@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from streamgauge.config.mistakes import Mistake, shown, without_user
 from streamgauge.config.settings import MAY_BE_ZERO, Config
 from streamgauge.errors import UsageError
+from streamgauge.relay.connect import authority_of
+from streamgauge.relay.egress import ENVIRONMENT, read_egress
+from streamgauge.relay.tls import server_context
 from streamgauge.routing import RouteTable, shipped_table
 from streamgauge.targets import Targets, TargetSettings
 
@@ -22,7 +25,7 @@ MOST_PROCESSES = 256
 def check(config: Config) -> Iterator[Mistake]:
     """Every mistake that the values make together or alone."""
     yield from _numbers(config, "")
-    for rule in (_addresses, _bounds, _ledger, _targets, _certificates, _signing):
+    for rule in (_addresses, _bounds, _ledger, _targets, _certificates, _tls, _connect, _egress, _signing):
         yield from rule(config)
 
 
@@ -41,14 +44,15 @@ def _numbers(settings: Any, prefix: str) -> Iterator[Mistake]:
 
 
 def _addresses(config: Config) -> Iterator[Mistake]:
-    if not config.listen:
+    if not config.listen and not config.listen_tls:
         yield Mistake("listen", "names no address; 127.0.0.1:8787 is the default")
-    for number, address in enumerate(config.listen):
-        yield from _address("listen", address)
-        if address in config.listen[:number]:
-            yield Mistake("listen", "is named twice", shown("listen", address))
+    named = [*(("listen", address) for address in config.listen), *(("listen_tls", address) for address in config.listen_tls)]
+    for number, (key, address) in enumerate(named):
+        yield from _address(key, address)
+        if address in [before for _, before in named[:number]] and not address.endswith(":0"):
+            yield Mistake(key, "is named twice", shown(key, address))
     yield from _address("admin", config.admin)
-    if config.admin in config.listen and not config.admin.endswith(":0"):
+    if config.admin in (*config.listen, *config.listen_tls) and not config.admin.endswith(":0"):
         yield Mistake("admin", "is also in listen; health and API need an address of their own", shown("admin", config.admin))
 
 
@@ -112,13 +116,39 @@ def _certificates(config: Config) -> Iterator[Mistake]:
         yield Mistake("relay.ca_file", "holds no certificate in PEM form", shown("relay.ca_file", config.relay.ca_file))
 
 
+def _tls(config: Config) -> Iterator[Mistake]:
+    """Only of what is used: a certificate without an address that shows it may be anywhere."""
+    if config.listen_tls:
+        yield from _refused(lambda: server_context(config.tls))
+
+
+def _connect(config: Config) -> Iterator[Mistake]:
+    yield from _refused(lambda: authority_of(config.connect))
+
+
+def _egress(config: Config) -> Iterator[Mistake]:
+    """The environment's own URL is looked at when the proxy starts."""
+    if config.relay.egress_proxy != ENVIRONMENT:
+        yield from _refused(lambda: read_egress(config.relay.egress_proxy, {}))
+
+
+def _refused(read: Callable[[], object]) -> Iterator[Mistake]:
+    """What ``read`` says against a setting, whose key stands first in its sentence."""
+    try:
+        read()
+    except UsageError as error:
+        key, _, reason = str(error).partition(": ")
+        yield Mistake(key, reason)
+
+
 def _signing(config: Config) -> Iterator[Mistake]:
-    exposed = [address for address in config.listen if not is_loopback(address) and not any(_address("listen", address))]
+    tls = () if config.tls.client_ca_file is not None else config.listen_tls  # whose certificate was checked is known
+    exposed = [address for address in (*config.listen, *tls) if not is_loopback(address) and not any(_address("listen", address))]
     if exposed and config.relay.signing != "passthrough" and not config.allow_unauthenticated:
         yield Mistake(
-            "listen",
+            "listen" if exposed[0] in config.listen else "listen_tls",
             f"can be reached by others, who would spend this proxy's AWS role unasked (relay.signing: {config.relay.signing}). "
-            "Set relay.signing: passthrough, or listen on 127.0.0.1, or write allow_unauthenticated: true if the network itself decides who may call",
+            "Set relay.signing: passthrough, or listen on 127.0.0.1, or with TLS and tls.client_ca_file, or write allow_unauthenticated: true if the network itself decides who may call",
             exposed[0],
         )
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from streamgauge.relay.connect import ConnectSettings
 from streamgauge.relay.settings import RelaySettings
+from streamgauge.relay.tls import TlsSettings
 from streamgauge.spool import SpoolSettings
 from streamgauge.targets import TargetSettings
 from streamgauge.workload import WorkloadSettings
@@ -20,12 +22,15 @@ MAY_BE_ZERO = frozenset({"drain_seconds", "relay.upstream_idle_connections", "re
 class Config:
     """All settings of one proxy.
 
-    ``listen`` and ``admin`` are ``host:port`` (port 0 = any free one). ``ledger`` and ``spool_dir`` default to the user's state directory.
+    ``listen``, ``listen_tls`` (with the certificate of ``tls``) and ``admin`` are ``host:port`` (port 0 = any free one). ``ledger`` and ``spool_dir`` default to the user's state directory.
     ``workers``: processes; ``auto`` is one for each whole core that may be used (affinity, CPU quota), at most 32.
     ``allow_unauthenticated``: re-signing on an address that others can reach spends the proxy's role for whoever comes; that must be written out.
     """
 
     listen: tuple[str, ...] = ("127.0.0.1:8787",)
+    listen_tls: tuple[str, ...] = ()
+    tls: TlsSettings = field(default_factory=TlsSettings)
+    connect: ConnectSettings = field(default_factory=ConnectSettings)
     admin: str = "127.0.0.1:8788"
     admin_token: str | None = None
     ledger: str | None = None

@@ -27,7 +27,7 @@ ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
 OFF = (
     "CONNECT is not relayed, for what is inside could not be measured: set the endpoint variable of your SDK instead, "
-    "or give the proxy a private CA (connect.ca_cert and connect.ca_key, made by `streamgauge ca create`)"
+    "or give the proxy a private CA (connect.ca_cert_file and connect.ca_key_file, made by `streamgauge ca create`)"
 )
 
 _ANY = Operation("unknown", "opaque", "opaque", streaming=False)
@@ -37,18 +37,18 @@ _ANY = Operation("unknown", "opaque", "opaque", streaming=False)
 class ConnectSettings:
     """The private CA of ``HTTPS_PROXY`` applications, which must trust it: certificate and key, PEM files. Both or none."""
 
-    ca_cert: str | None = None
-    ca_key: str | None = None
+    ca_cert_file: str | None = None
+    ca_key_file: str | None = None
 
 
 def authority_of(settings: ConnectSettings) -> Certificate | None:
     """The CA, or ``None`` where CONNECT is off. Raises ``UsageError`` naming setting, file and fix."""
-    if settings.ca_cert is None and settings.ca_key is None:
+    if settings.ca_cert_file is None and settings.ca_key_file is None:
         return None
-    if settings.ca_cert is None or settings.ca_key is None:
-        missing = "ca_cert" if settings.ca_cert is None else "ca_key"
+    if settings.ca_cert_file is None or settings.ca_key_file is None:
+        missing = "ca_cert_file" if settings.ca_cert_file is None else "ca_key_file"
         raise UsageError(f"connect.{missing}: not set; a CA is a certificate and its key, `streamgauge ca create` makes both")
-    return read(settings.ca_cert, settings.ca_key, "connect")
+    return read(settings.ca_cert_file, settings.ca_key_file, "connect")
 
 
 class Tunnels:
@@ -62,7 +62,7 @@ class Tunnels:
 
     async def context(self, authority: str) -> ssl.SSLContext:
         """What to present to an application that asked for ``authority`` (``host:port``). Raises ``TargetNotAllowed`` or ``CouldNotRun``."""
-        if self._settings.ca_key is None:
+        if self._settings.ca_key_file is None:
             raise TargetNotAllowed(OFF)
         self._targets.resolve(f"https://{authority}/", None, None, _ANY)
         host, _ = split_authority(authority)
