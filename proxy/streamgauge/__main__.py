@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import traceback
@@ -18,16 +19,16 @@ PIPE_CLOSED = 141
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 fine, 1 finding, 2 usage or config, 3 not enough data, 4 could not run."""
-    from streamgauge.cli.output import never_fail_on_encoding
+    from streamgauge.cli.output import settle_streams
 
-    never_fail_on_encoding()
+    settle_streams()
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
 def run(arguments: list[str]) -> int:
     """Run the command line and return its exit code. Whatever happens, nobody sees a traceback."""
     from streamgauge.cli.main import app
-    from streamgauge.cli.output import PipeClosed
+    from streamgauge.cli.output import PipeClosed, silence
 
     try:
         code = app(arguments, standalone_mode=False, prog_name="streamgauge")
@@ -37,17 +38,27 @@ def run(arguments: list[str]) -> int:
         return PIPE_CLOSED
     except KeyboardInterrupt:
         return INTERRUPTED
+    except SystemExit as ended:
+        if ended.code != 1:
+            raise
+        silence()  # what typer makes of a closed pipe; 1 means a finding here
+        return PIPE_CLOSED
     except Exception as error:
         return _unforeseen(error)
     return code if isinstance(code, int) else 0
 
 
 def _unforeseen(error: Exception) -> int:
+    from streamgauge.cli.output import cannot_take_more, silence
+
     told = getattr(error, "format_message", None)  # typer's own: a wrong option, a missing argument
     if told is not None:
         return _usage(error, str(told()))
     if type(error).__name__ == "Abort":
         return INTERRUPTED
+    if cannot_take_more(error):
+        silence()
+        return _say(f"the output cannot be written ({os.strerror(getattr(error, 'errno', 0))})", COULD_NOT_RUN)
     if os.environ.get("STREAMGAUGE_TRACEBACK"):
         traceback.print_exception(error)
     # The text of an unforeseen error may quote content, so only its type and place are told.
@@ -68,7 +79,8 @@ def _usage(error: Exception, message: str) -> int:
 
 
 def _say(text: str, code: int) -> int:
-    sys.stderr.write(f"streamgauge: {text}\n")
+    with contextlib.suppress(OSError):  # nobody there to be told
+        sys.stderr.write(f"streamgauge: {text}\n")
     return code
 
 

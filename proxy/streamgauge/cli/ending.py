@@ -65,5 +65,7 @@ def _start(command: Sequence[str], environ: Mapping[str, str], mask: set[signal.
         return os.posix_spawnp(command[0], list(command), environ, setsigmask=mask, setsigdef=(signal.SIGPIPE, signal.SIGXFSZ))
     except FileNotFoundError:
         raise UsageError(f"{command[0]}: no such command") from None
+    except ValueError:
+        raise UsageError("the command's name is empty: write it after --") from None
     except OSError as error:
         raise CouldNotRun(f"{command[0]} cannot be started ({error.strerror})") from None

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from streamgauge.cli.options import LedgerPath, ListFormat, ShowFormat, Since, Until, Where
-from streamgauge.reports.selection import columns
+from streamgauge.reports.selection import MAX_INTEGER, columns
 
 DEFAULT_ROWS = 20
 """What fits on a screen."""
@@ -22,7 +22,12 @@ WHERE_COLUMNS = "\n\n".join(
 Limit = Annotated[
     int | None,
     typer.Option(
-        "--limit", "-n", min=0, help=f"At most so many rows, 0 for all. Default: {DEFAULT_ROWS} in a table, all in jsonl and csv."
+        "--limit",
+        "-n",
+        metavar="N",
+        min=0,
+        max=MAX_INTEGER,
+        help=f"At most so many rows, 0 for all. Default: {DEFAULT_ROWS} in a table, all in jsonl and csv.",
     ),
 ]
 Name = Annotated[str, typer.Argument(metavar="ID", help="An exchange id, the beginning of one, or the provider's request id.")]

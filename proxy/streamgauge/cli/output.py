@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import errno
 import io
 import os
 import sys
@@ -12,6 +13,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from streamgauge.errors import CouldNotRun
 from streamgauge.reports.bars import UNICODE, Ink, ink
 from streamgauge.reports.table import Line
 
@@ -33,11 +35,20 @@ def _plainly(error: UnicodeError) -> tuple[str, int]:
     return "".join(_PLAIN.get(character, "?") for character in error.object[error.start : error.end]), error.end
 
 
-def never_fail_on_encoding() -> None:
-    """An output that cannot show a character (``LC_ALL=C``, a model's odd name) shows another; it is no reason to show nothing."""
+def settle_streams() -> None:
+    """An output that cannot show a character (``LC_ALL=C``, a model's odd name) shows another; one that was closed (``>&-``) takes everything."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # The lowest free number, before a socket of ours gets it; and the processes that we start have it too.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    # Python has none for a stream that was closed.
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
     codecs.register_error("streamgauge.plainly", _plainly)
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # None without a terminal, something else under a test
+        if isinstance(stream, io.TextIOWrapper):  # something else under a test
             stream.reconfigure(errors="streamgauge.plainly")
 
 
@@ -45,16 +56,31 @@ class PipeClosed(Exception):
     """Whoever read our output has left (``| head``). Not an error: there is nobody to tell."""
 
 
+def silence() -> None:
+    """What is still in the buffer has nowhere to go; the interpreter would complain while it flushes."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def cannot_take_more(error: BaseException) -> bool:
+    """Whether it is the output, a full disk or a terminal that has gone, that failed."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
+
 @contextlib.contextmanager
 def _pipe() -> Iterator[None]:
-    """Turns a closed pipe into ``PipeClosed`` before typer makes exit code 1 of it, which means a finding here."""
+    """Turns a closed pipe into ``PipeClosed`` before typer makes exit code 1 of it, which means a finding here; a full disk into ``CouldNotRun``."""
     try:
         yield
         sys.stdout.flush()
     except BrokenPipeError:
-        # What is still in the buffer has nowhere to go; the interpreter would complain while it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        silence()
         raise PipeClosed from None
+    except OSError as error:
+        if not cannot_take_more(error):
+            raise
+        silence()
+        raise CouldNotRun(f"the output cannot be written ({error.strerror})") from None
 
 
 class Screen:

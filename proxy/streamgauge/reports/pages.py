@@ -11,7 +11,7 @@ from streamgauge.reports import failures, failures_view, latency, latency_view, 
 from streamgauge.reports.bars import UNICODE, Ink
 from streamgauge.reports.page import Page
 from streamgauge.reports.query import MAX_CANDIDATES, Ledger
-from streamgauge.reports.selection import Selection
+from streamgauge.reports.selection import Selection, printable
 from streamgauge.reports.wording import moment, plural
 
 Watch = Callable[[Iterable[Any]], Iterable[Any]]
@@ -95,7 +95,7 @@ def exchange_records(ledger: Ledger, selection: Selection, limit: int | None) ->
 
 def find(ledger: Ledger, name: str) -> tuple[Measurement, list[Measurement]]:
     """The one exchange called ``name`` and the attempts of its SDK call. Raises ``UsageError`` when there is none, or more than one."""
-    found = ledger.find(name.strip()) if name.strip() else []
+    found = ledger.find(name.strip()) if name.strip() and printable(name) else []
     if not found:
         raise UsageError(
             f"no exchange {name!r} in {ledger.path}: give an exchange id, the beginning of one, or the provider's request id "

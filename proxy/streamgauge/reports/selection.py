@@ -20,6 +20,9 @@ from streamgauge.reports.dimensions import DIMENSIONS
 
 Value = str | int | float | bool | None
 
+MAX_INTEGER = 2**63 - 1
+"""What a ledger can hold, and compare."""
+
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _SECONDS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "": 1.0}
 _AGO = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
@@ -96,9 +99,20 @@ def condition(text: str) -> Condition:
     kinds = columns()
     if column not in kinds:
         raise UsageError(f"--where {text}: no column {column}{nearest(column, kinds)}; `streamgauge exchanges --help` lists them all")
+    if not printable(value):
+        raise UsageError(f"--where {column}: the value is not text in UTF-8")
     if not value and operator not in ("=", "!="):
         raise UsageError(f"--where {text}: {operator} needs a value to compare with")
     return Condition(column, operator, _value(text, kinds[column], value) if value else None)
+
+
+def printable(text: str) -> bool:
+    """Whether a word of the command line is text; a shell may hand over any bytes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def duration(option: str, text: str) -> float:
@@ -141,7 +155,10 @@ def _value(text: str, kind: type, value: str) -> Value:
         return duration(f"--where {text}", value)
     if kind is int:
         try:
-            return int(value.replace("_", ""))
+            number = int(value.replace("_", ""))
         except ValueError:
             raise UsageError(f"--where {text}: {value!r} is not a whole number") from None
+        if abs(number) > MAX_INTEGER:
+            raise UsageError(f"--where {text}: no column holds numbers beyond {MAX_INTEGER:,}")
+        return number
     return value
