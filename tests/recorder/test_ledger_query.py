@@ -83,7 +83,7 @@ def test_what_takes_too_long_is_interrupted_and_its_thread_is_free_again(endless
 def test_more_questions_than_can_be_answered_are_refused_at_once_and_the_end_interrupts_all(endless: str) -> None:
     async def asked() -> float:
         questions = Questions(endless, 60.0)
-        waiting = [asyncio.create_task(questions.exchanges(Query())) for _ in range(MAX_UNDER_WAY)]
+        waiting = [asyncio.get_running_loop().create_task(questions.exchanges(Query())) for _ in range(MAX_UNDER_WAY)]
         await asyncio.sleep(0)
         with pytest.raises(TooBusy):
             await questions.exchanges(Query())
