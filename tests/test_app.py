@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import logging
 import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -17,6 +20,7 @@ import pytest
 from streamgauge.app import Supervisor
 from streamgauge.config import load
 from streamgauge.errors import CouldNotRun, StreamgaugeError, UsageError
+from streamgauge.sinks.ledger_access import lock_ledger
 from streamgauge.supervisor.children import Child
 from streamgauge.testing import Script, ScriptedUpstream
 from tests.chaos.callers import UNARY, Caller
@@ -83,6 +87,57 @@ def test_what_dies_is_started_again_on_the_same_sockets_once_its_pause_is_over(t
     assert sorted(record.getMessage() for record in caplog.records) == [
         f"{name} ended with exit code -9; starting another in 0.2 s" for name in ("recorder", "worker 0")
     ]
+
+
+def ask(address: str, path: str) -> tuple[int, Any]:
+    connection = http.client.HTTPConnection(address, timeout=10)
+    connection.request("GET", path)
+    response = connection.getresponse()
+    body = json.load(response)
+    connection.close()
+    return response.status, body
+
+
+def test_a_recorder_that_cannot_run_any_more_is_answered_for_and_traffic_goes_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with ScriptedUpstream(Script(output_tokens=3)) as upstream, opened(tmp_path, upstream.url) as proxy:
+        until(lambda: ask(proxy.admin_address, "/readyz") == (200, {"status": "ready", "reasons": []}), "readiness")
+        os.kill(proxy.pids()["recorder"], signal.SIGKILL)
+        until(lambda: "recorder" not in proxy.pids() or proxy._recorder.process.poll() is not None, "death of the recorder")  # type: ignore[union-attr]
+        other = lock_ledger(tmp_path / "ledger.db")
+        tended(proxy, lambda: "exit code 4; starting another in 0.8 s" in caplog.text, "recorders that cannot run")
+        answers: list[tuple[int, Any]] = []
+
+        def asked() -> None:
+            answers.extend(ask(proxy.admin_address, path) for path in ("/livez", "/readyz", "/api/v1/summary"))
+
+        thread = threading.Thread(target=asked)
+        thread.start()
+        tended(proxy, lambda: not thread.is_alive(), "answers")
+        assert answers[0] == (200, {"status": "alive"})
+        assert (answers[1][0], answers[1][1]["status"]) == (200, "degraded")
+        assert "there is no recorder, the log says why" in answers[1][1]["reasons"][0]
+        assert answers[2][0] == 503
+        assert Caller(proxy.addresses[0], "meanwhile", UNARY).result().status == 200
+        os.close(other)
+        tended(proxy, lambda: "recorder" in proxy.pids(), "another recorder")
+    assert account(tmp_path / "ledger.db").outcomes.keys()
+
+
+@pytest.mark.parametrize(("signing", "code", "status"), [("resign", 503, "not ready"), ("passthrough", 200, "ready")])
+def test_without_the_role_that_everything_is_signed_by_traffic_cannot_be_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signing: str, code: int, status: str
+) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with opened(tmp_path, **{"relay.signing": signing}) as proxy:
+
+        def said() -> tuple[int, str]:
+            answered, body = ask(proxy.admin_address, "/readyz")
+            return answered, body["status"]
+
+        until(lambda: said() == (code, status) and ask(proxy.admin_address, "/readyz")[1]["reasons"] != ["no worker serves yet"], status)
 
 
 def test_each_life_of_a_worker_has_a_name_of_its_own(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from streamgauge.addresses import own_proxy_variables
 from streamgauge.certificates import Issuer
 from streamgauge.config import Config
 from streamgauge.errors import CouldNotRun, StreamgaugeError, UsageError
+from streamgauge.heartbeat import Heartbeats
 from streamgauge.relay.connect import authority_of
 from streamgauge.relay.egress import read_egress
 from streamgauge.relay.tls import too_open
@@ -33,6 +34,7 @@ from streamgauge.supervisor.children import Child, end
 from streamgauge.supervisor.cores import usable_cores, workers_for
 from streamgauge.supervisor.listening import bind, shown, split
 from streamgauge.supervisor.signals import StopSignals
+from streamgauge.supervisor.stand_in import answer
 from streamgauge.supervisor.workers import Workers, restart
 from streamgauge.targets import Targets
 
@@ -64,6 +66,7 @@ class Supervisor:
     _admin: socket.socket | None = None
     _workers: Workers = field(default_factory=Workers)
     _recorder: Child | None = None
+    _beats: Heartbeats | None = None
 
     @property
     def ledger(self) -> Path:
@@ -132,6 +135,7 @@ class Supervisor:
             os.environ, [split(address) for address in (*self.addresses, *self.tls_addresses, self.admin_address)]
         ):
             del os.environ[name]
+        self._beats = Heartbeats.create(len(self._listeners))
         self._recorder = self._recorder_child(self._admin.fileno())
         self._recorder.start()
         self._workers.drain_seconds = self.config.drain_seconds
@@ -140,6 +144,7 @@ class Supervisor:
     def _worker_child(self, index: int, config: Config | None = None) -> Child:
         """A worker for a place, with the settings as they are now if none are given."""
         fds = [sock.fileno() for sock in self._listeners[index]]
+        beats = [self._beats.descriptor] if self._beats is not None else []
         config = config or self.config
 
         def settings() -> dict[str, Any]:
@@ -158,13 +163,16 @@ class Supervisor:
                 "drain_seconds": config.drain_seconds,
                 "own_addresses": (*self.addresses, *self.tls_addresses, self.admin_address),
                 "log_level": config.log_level,
+                "heartbeat": (*beats, index) if beats else None,
             }
 
-        return Child(f"worker {index}", [sys.executable, "-m", "streamgauge.relay.worker"], settings, fds)
+        return Child(f"worker {index}", [sys.executable, "-m", "streamgauge.relay.worker"], settings, [*fds, *beats])
 
     def _recorder_settings(self) -> dict[str, Any]:
         assert self._admin is not None
+        assert self._beats is not None
         return {
+            "heartbeat_fd": self._beats.descriptor,
             "spool_dir": str(self.spool_dir),
             "ledger": {"path": str(self.ledger)},
             "admin_fd": self._admin.fileno(),
@@ -175,7 +183,10 @@ class Supervisor:
         }
 
     def _recorder_child(self, admin_fd: int) -> Child:
-        return Child("recorder", [sys.executable, "-m", "streamgauge.recorder.process"], self._recorder_settings, [admin_fd])
+        assert self._beats is not None
+        return Child(
+            "recorder", [sys.executable, "-m", "streamgauge.recorder.process"], self._recorder_settings, [admin_fd, self._beats.descriptor]
+        )
 
     def run(self, told: StopSignals, reread: Callable[[], Config] | None = None) -> None:
         """Watch the processes until SIGTERM or SIGINT has come. On SIGHUP the settings that ``reread`` gives are taken over."""
@@ -225,7 +236,14 @@ class Supervisor:
     def tend(self) -> None:
         """Start again what has died and whose wait is over, and go on with what a reload began."""
         if self._recorder is not None:
-            restart(self._recorder, time.monotonic())
+            now = time.monotonic()
+            restart(self._recorder, now)
+            if self._recorder.process is None and self._admin is not None and self._beats is not None:
+                why = (
+                    f"there is no recorder, the log says why; another is started in {self._recorder.restart_at - now:.0f} s, "
+                    "and the spool keeps what comes until then"
+                )
+                answer(self._admin, self._beats.health(now), why)
         self._workers.tend()
 
     def stop(self) -> None:
@@ -245,6 +263,9 @@ class Supervisor:
         self._recorder = None
         if self._admin is not None:
             self._admin.close()
+        if self._beats is not None:
+            self._beats.close()
+            self._beats = None
 
     def pids(self) -> dict[str, int]:
         """Process ids by name, of those that live and are in their place."""

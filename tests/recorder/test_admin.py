@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ import pytest
 from aiohttp import web
 
 from streamgauge.errors import CouldNotRun
+from streamgauge.heartbeat import Heartbeats
 from streamgauge.recorder.admin import is_loopback, listen, make_app
 from streamgauge.recorder.recording import Recording
 from streamgauge.sinks.ledger import LedgerSettings
@@ -27,7 +29,9 @@ Answer = tuple[int, Any]
 def recording(tmp_path: Path) -> Iterator[Recording]:
     """One with two rows, driven by hand: no thread, so that what it answers stands still."""
     writer = SpoolWriter(tmp_path / "spool", SpoolSettings(batch_seconds=0.001), "w0")
-    made = Recording(str(tmp_path / "spool"), LedgerSettings(str(tmp_path / "ledger.db")))
+    beats = Heartbeats.create(1)
+    beats.beat(0, time.monotonic() + 60, True, None)
+    made = Recording(str(tmp_path / "spool"), LedgerSettings(str(tmp_path / "ledger.db")), beats=beats)
     made._restore()
     exchange(writer, "a")
     exchange(writer, "b")
@@ -40,6 +44,7 @@ def recording(tmp_path: Path) -> Iterator[Recording]:
     made._tail.close()
     made._ledger.close()
     os.close(made._spool_lock)
+    beats.close()
 
 
 def ask(
@@ -64,17 +69,19 @@ def ask(
     return asyncio.run(asked())
 
 
-def test_it_lives_and_is_ready_when_a_worker_is_and_the_ledger_is_writable(recording: Recording) -> None:
-    assert ask(recording, "/livez", "/readyz") == [(200, {"status": "alive"}), (200, {"status": "ready"})]
+def test_it_lives_and_is_ready_when_a_worker_is(recording: Recording) -> None:
+    assert ask(recording, "/livez", "/readyz") == [(200, {"status": "alive"}), (200, {"status": "ready", "reasons": []})]
 
 
 def test_it_says_why_it_is_not_ready_and_lives_on(recording: Recording) -> None:
-    recording._live.statuses.clear()
+    assert recording._beats is not None
     recording._ledger_error = "disk full"
+    reasons = ["the ledger cannot be written, the spool keeps what comes: disk full"]
+    assert ask(recording, "/readyz") == [(200, {"status": "degraded", "reasons": reasons})]
+    recording._beats.beat(0, time.monotonic() + 60, False, "no role")
     alive, ready = ask(recording, "/livez", "/readyz")
     assert alive == (200, {"status": "alive"})
-    reasons = ["no worker has reported yet", "the ledger cannot be written: disk full"]
-    assert ready == (503, {"status": "not ready", "reasons": reasons})
+    assert ready == (503, {"status": "not ready", "reasons": ["no role", *reasons]})
 
 
 def test_rows_and_sums_can_be_read(recording: Recording) -> None:

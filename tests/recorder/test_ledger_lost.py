@@ -78,7 +78,7 @@ def test_when_the_folder_is_back_everything_since_is_recorded_and_what_was_befor
     lost = Lost(tmp_path)
     until(lambda: attempts(caplog))
     while len(attempts(caplog)) < 3:
-        assert "cannot be written" in lost.recording.why_not_ready()[-1]
+        assert "cannot be written" in lost.recording.health().reasons[-1]
     lost.folder.mkdir()
     exchange(lost.writer, "newer")
     until(lambda: lost.recording.summary()["rows"] == 2)

@@ -2,9 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
-from streamgauge.recorder.live import Live, open_exchange, spread, why_not_ready
+from streamgauge.recorder.live import Live, open_exchange, spread
 from streamgauge.records import Stalled
 from streamgauge.sinks.ledger import InFlight
 from tests.spool.made import AT, ended, started, status
@@ -27,21 +25,6 @@ def test_a_silence_is_forgotten_when_its_exchange_ends_or_its_worker_is_gone() -
     live.gone("w", ["c"])
     assert live.silences == {"c": 4.0}
     assert live.statuses == {}
-
-
-@pytest.mark.parametrize(
-    ("statuses", "reasons"),
-    [
-        ([], ["no worker has reported yet"]),
-        ([status()], []),
-        ([status(ready=False, reason="no credentials")], ["no credentials"]),
-        ([status(ready=False)], ["worker w0 is not ready"]),
-        ([status(at="2026-11-24T04:59:52.123456Z")], ["worker w0 was last heard of 10 s ago"]),
-        ([status(ready=False, reason="no credentials"), status()], []),
-    ],
-)
-def test_one_ready_worker_that_was_heard_of_is_enough(statuses: list[object], reasons: list[str]) -> None:
-    assert why_not_ready(statuses, NOW) == reasons  # type: ignore[arg-type]
 
 
 def test_an_open_exchange_has_an_age_and_says_who_and_what() -> None:

@@ -4,13 +4,16 @@ import logging
 import shutil
 import sqlite3
 import threading
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from streamgauge.errors import CouldNotRun
-from streamgauge.recorder.recording import Recording
+from streamgauge.heartbeat import Health, Heartbeats
+from streamgauge.recorder.recording import BEHIND_SECONDS, COUNTED_SECONDS, Recording
 from streamgauge.records import Stalled
 from streamgauge.sinks.ledger import LedgerSettings
 from streamgauge.spool import SpoolSettings, SpoolWriter, find_workers
@@ -73,7 +76,7 @@ def test_the_summary_tells_what_is_going_on(tmp_path: Path) -> None:
         writer.unmeasured("measuring_failed")
         writer.append(status(at=datetime.now(UTC).isoformat()))
         until(lambda: recording.summary()["seen"] == 3 and recording.summary()["rows"] == 1 and recording.summary()["open"] == 1)
-        until(lambda: recording.why_not_ready() == [])
+        until(lambda: recording.summary()["workers"][0]["ready"])
         said = recording.summary()
         assert writer.close()
     assert said["unmeasured"] == {"measuring_failed": 1}
@@ -85,9 +88,40 @@ def test_the_summary_tells_what_is_going_on(tmp_path: Path) -> None:
     assert said["spool"]["seconds_behind"] == 0.0
 
 
-def test_before_a_worker_or_the_ledger_is_there_traffic_should_not_come(tmp_path: Path) -> None:
-    recording = recording_at(tmp_path)
-    assert recording.why_not_ready() == ["no worker has reported yet", "the ledger cannot be written: the ledger is not open yet"]
+@pytest.fixture
+def beats() -> Iterator[Heartbeats]:
+    made = Heartbeats.create(1)
+    yield made
+    made.close()
+
+
+def test_traffic_may_come_as_soon_as_a_worker_serves_whatever_ails_the_measuring(tmp_path: Path, beats: Heartbeats) -> None:
+    recording = Recording(str(tmp_path / "spool"), LedgerSettings(str(tmp_path / "ledger.db")), beats=beats)
+    trouble = "the ledger cannot be written, the spool keeps what comes: the ledger is not open yet"
+    assert recording.health() == Health(False, ["no worker serves yet", trouble])
+    beats.beat(0, time.monotonic(), True, None)
+    assert recording.health() == Health(True, [trouble])
+    recording._restore()
+    assert recording.health() == Health(True, [])
+    abandon(recording)
+
+
+def test_a_recorder_that_is_behind_or_cannot_describe_says_so_without_turning_traffic_away(tmp_path: Path, beats: Heartbeats) -> None:
+    recording = Recording(str(tmp_path / "spool"), LedgerSettings(str(tmp_path / "ledger.db")), beats=beats)
+    recording._restore()
+    writer = SpoolWriter(tmp_path / "spool", QUICK, "w0")
+    writer.seen()
+    writer.unmeasured("spool_full")
+    beats.beat(0, time.monotonic(), True, None)
+    recording._turn(stopping=True)
+    recording._behind, recording._clock.caught_up = 1, time.monotonic() - BEHIND_SECONDS - 5
+    assert recording.health() == Health(
+        True, ["the recorder is 15 s behind", "within the last minute exchanges were only counted, not recorded (spool_full)"]
+    )
+    recording._counted_at["spool_full"] -= COUNTED_SECONDS
+    recording._behind = 0
+    assert recording.health() == Health(True, [])
+    writer.close()
     abandon(recording)
 
 
@@ -110,7 +144,7 @@ def test_while_the_ledger_is_locked_the_spool_keeps_everything(tmp_path: Path, c
         for index in range(100):
             exchange(writer, str(index))
         until(lambda: not recording.summary()["ledger"]["writable"])
-        assert "locked" in recording.why_not_ready()[-1]
+        assert "locked" in recording.health().reasons[-1]
         other.execute("ROLLBACK")
         other.close()
         until(lambda: recording.summary()["rows"] == 101)

@@ -50,8 +50,9 @@ def make_app(recording: Recording, ledger_path: str, token: str | None, loopback
         return _json({"status": "alive"})
 
     async def readyz(_request: web.Request) -> web.Response:
-        reasons = recording.why_not_ready()
-        return _json({"status": "not ready", "reasons": reasons}, 503) if reasons else _json({"status": "ready"})
+        health = recording.health()
+        status = "not ready" if not health.ready else "degraded" if health.reasons else "ready"
+        return _json({"status": status, "reasons": health.reasons}, 200 if health.ready else 503)
 
     async def summary(_request: web.Request) -> web.Response:
         return _json(recording.summary())

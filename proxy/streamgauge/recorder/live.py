@@ -15,9 +15,6 @@ from typing import Any
 from streamgauge.records import Ended, Measurement, SpoolRecord, Stalled, WorkerStatus
 from streamgauge.sinks.ledger import InFlight
 
-STATUS_SECONDS = 5.0
-"""A worker speaks once a second; after five it hangs or is gone."""
-
 
 @dataclass
 class Live:
@@ -52,20 +49,6 @@ class Live:
         self.statuses.pop(worker_id, None)
         keep = set(still_open)
         self.silences = {exchange_id: silence for exchange_id, silence in self.silences.items() if exchange_id in keep}
-
-
-def why_not_ready(statuses: Iterable[WorkerStatus], now: datetime) -> list[str]:
-    """Why no worker is ready at ``now``: one sentence for each; empty when one is."""
-    reasons = []
-    for status in statuses:
-        age = (now - datetime.fromisoformat(status.at)).total_seconds()
-        if age > STATUS_SECONDS:
-            reasons.append(f"worker {status.worker_id} was last heard of {age:.0f} s ago")
-        elif status.ready:
-            return []
-        else:
-            reasons.append(status.reason or f"worker {status.worker_id} is not ready")
-    return reasons or ["no worker has reported yet"]
 
 
 def open_exchange(opened: InFlight, silence: float | None, now: datetime) -> dict[str, Any]:

@@ -20,8 +20,12 @@ def document() -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {"title": "streamgauge admin API", "version": streamgauge.__version__},
         "paths": {
-            "/livez": _get("The recorder lives.", _OBJECT),
-            "/readyz": _get("Traffic may come: a worker is ready and the ledger is writable.", _OBJECT, not_ready=True),
+            "/livez": _get("The proxy lives.", _OBJECT),
+            "/readyz": _get(
+                "Traffic can be served: `status` is `ready`, or `degraded` where `reasons` say what ails it or the measuring.",
+                _OBJECT,
+                not_ready=True,
+            ),
             "/api/v1/summary": _get("Counts, spool lag, live latencies, workers, open exchanges.", _summary()),
             "/api/v1/exchanges": _get(
                 "Measurements from the ledger, newest first.", {"type": "array", "items": _measurement()}, _exchange_parameters()

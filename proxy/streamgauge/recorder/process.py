@@ -14,6 +14,7 @@ from aiohttp import web
 
 from streamgauge.child import read_settings, stop_on_signal
 from streamgauge.errors import CouldNotRun
+from streamgauge.heartbeat import Heartbeats
 from streamgauge.recorder.admin import is_loopback, listen, make_app
 from streamgauge.recorder.recording import Recording
 from streamgauge.sinks.ledger import LedgerSettings
@@ -37,6 +38,8 @@ class RecorderSettings:
     admin_token: str | None = field(default=None, repr=False)
     stop_seconds: float = 15.0
     keep: int = 1000
+    heartbeat_fd: int | None = None
+    """The descriptor of ``heartbeat.Heartbeats``, in which the workers say whether they can serve."""
     log_level: str = "INFO"
 
 
@@ -48,7 +51,8 @@ async def run_recorder(settings: RecorderSettings, child: bool = False) -> None:
     Raises ``CouldNotRun`` (exit code 4) when ledger, spool or admin address cannot be had, or the ledger could not be written until the end.
     """
     listener = listen(settings.admin_host, settings.admin_port) if settings.admin_fd is None else socket.socket(fileno=settings.admin_fd)
-    recording = Recording(settings.spool_dir, settings.ledger, settings.keep)
+    beats = Heartbeats(settings.heartbeat_fd) if settings.heartbeat_fd is not None else None
+    recording = Recording(settings.spool_dir, settings.ledger, settings.keep, beats)
     loop = asyncio.get_running_loop()
 
     def stop() -> None:

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from streamgauge.errors import CouldNotRun
+from streamgauge.heartbeat import Health, Heartbeats
 from streamgauge.recorder.accounting import Accounting
-from streamgauge.recorder.live import Live, open_exchange, spread, why_not_ready
+from streamgauge.recorder.live import Live, open_exchange, spread
 from streamgauge.recorder.tail import Position, Tail
 from streamgauge.sinks.ledger import Ledger, LedgerLost, LedgerSettings, LedgerUnavailable
 from streamgauge.spool import claim_directory, prepare_directory
@@ -43,6 +44,12 @@ POSITION_SECONDS = 30.0
 RETRY_SECONDS = (0.1, 5.0)
 """First and longest pause while the ledger cannot be written; the spool keeps what comes in."""
 
+BEHIND_SECONDS = 10.0
+"""So far behind, the recorder does not keep up; less is a busy moment."""
+
+COUNTED_SECONDS = 60.0
+"""How long it is said that exchanges were only counted."""
+
 OPEN_SHOWN = 1000
 """Open exchanges in one answer, the oldest first; the number of all is always given."""
 
@@ -59,9 +66,10 @@ class _Clock:
 class Recording:
     """Runs in a thread of its own (``run``); the other methods may be called from any thread."""
 
-    def __init__(self, spool_dir: str, ledger: LedgerSettings, keep: int = 1000) -> None:
+    def __init__(self, spool_dir: str, ledger: LedgerSettings, keep: int = 1000, beats: Heartbeats | None = None) -> None:
         """Take the locks of ledger and spool. Raises ``CouldNotRun`` naming what another process has or what cannot be written."""
         self._settings = ledger
+        self._beats = beats
         self._spool_lock = claim_directory(prepare_directory(spool_dir))
         self._ledger = Ledger(ledger)
         self._tail = Tail(Path(spool_dir))
@@ -74,6 +82,8 @@ class Recording:
         self._ledger_error: str | None = "the ledger is not open yet"
         self._behind = 0
         self._vanished_at: dict[str, float] = {}
+        self._counts: dict[str, int] = {}
+        self._counted_at: dict[str, float] = {}
 
     def run(self) -> None:
         """Record until ``stop``, then until no worker is left or the time is up, commit, and return.
@@ -104,11 +114,20 @@ class Recording:
             self._deadline = time.monotonic() + seconds
             self._stop.set()
 
-    def why_not_ready(self) -> list[str]:
-        """Sentences that say why traffic should not come here; empty when it should."""
+    def health(self) -> Health:
+        """Whether traffic can be served, and what ails it or the measuring. The latter alone is no reason to send traffic elsewhere."""
+        now = time.monotonic()
+        workers = self._beats.health(now) if self._beats is not None else Health(False, ["nobody knows how the workers are"])
+        reasons = list(workers.reasons)
         with self._guard:
-            reasons = why_not_ready(self._live.statuses.values(), datetime.now(UTC))
-            return reasons + ([f"the ledger cannot be written: {self._ledger_error}"] if self._ledger_error else [])
+            if self._ledger_error:
+                reasons.append(f"the ledger cannot be written, the spool keeps what comes: {self._ledger_error}")
+            if (behind := self._seconds_behind()) > BEHIND_SECONDS:
+                reasons.append(f"the recorder is {behind:.0f} s behind")
+            counted = [reason for reason, at in self._counted_at.items() if now - at < COUNTED_SECONDS]
+        if counted:
+            reasons.append(f"within the last minute exchanges were only counted, not recorded ({', '.join(sorted(counted))})")
+        return Health(workers.ready, reasons)
 
     def summary(self) -> dict[str, Any]:
         """Counts, spool lag, live latencies, workers and open exchanges, as plain data."""
@@ -142,6 +161,7 @@ class Recording:
         with self._guard:
             self._accounts.restore(stored)
             self._live.outcomes = Counter(stored.outcomes)
+            self._counts = self._accounts.sums().unmeasured
 
     def _turn(self, stopping: bool) -> int:
         """Read each worker once and commit what is due. Returns the number of records read."""
@@ -181,6 +201,9 @@ class Recording:
                 if name not in self._accounts.lines:
                     self._accounts.line(name, spool.first_segment())
                 self._accounts.counted(name, spool.counters())
+            counts = self._accounts.sums().unmeasured
+            self._counted_at.update({reason: now for reason, count in counts.items() if count > self._counts.get(reason, 0)})
+            self._counts = counts
             vanished = {name for name in self._accounts.lines if name not in self._tail.spools and name not in self._tail.present}
         self._vanished_at = {name: self._vanished_at.get(name, now) for name in vanished}
         for name, since in self._vanished_at.items():

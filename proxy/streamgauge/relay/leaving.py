@@ -62,6 +62,11 @@ class Leaving:
         """Another has taken our place: nobody waits for us."""
         self._leave(LEISURE_SECONDS, leisure=True)
 
+    @property
+    def has_successor(self) -> bool:
+        """Whether another has taken our place."""
+        return self._leisure
+
     def _leave(self, seconds: float, *, leisure: bool) -> None:
         self._leisure = leisure
         self._since = self._loop.time()

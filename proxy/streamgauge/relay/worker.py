@@ -21,6 +21,7 @@ import uvloop
 from streamgauge.addresses import Listeners
 from streamgauge.child import DRAINING, SERVING, read_settings, say, stop_on_signal
 from streamgauge.errors import UsageError
+from streamgauge.heartbeat import Heartbeats
 from streamgauge.records import WorkerStatus
 from streamgauge.relay import identity, tls
 from streamgauge.relay.accepting import DownstreamServer
@@ -63,6 +64,8 @@ class WorkerSettings:
     tls: TlsSettings = field(default_factory=TlsSettings)
     connect: ConnectSettings = field(default_factory=ConnectSettings)
     drain_seconds: float = 30.0
+    heartbeat: tuple[int, int] | None = None
+    """The descriptor of ``heartbeat.Heartbeats`` and our place in it."""
     own_addresses: tuple[str, ...] = ()
     log_level: str = "INFO"
 
@@ -98,6 +101,7 @@ class Worker:
         self._server = DownstreamServer(self._walk, self._loop)
         self._leaving = Leaving(self._walk, self._server, self._loop, settings.drain_seconds)
         self._left = False
+        self._beats = Heartbeats(settings.heartbeat[0]) if settings.heartbeat is not None else None
         self._told: tuple[bool, str | None] | None = None
 
     async def run(self) -> None:
@@ -161,6 +165,7 @@ class Worker:
             self._told = (ready, reason)
             if not ready:
                 _log.error("%s", reason)
+        self._beat(ready, reason)
         status = WorkerStatus(
             worker_id=self._settings.worker_id,
             at=identity.timestamp(time.time_ns()),
@@ -170,6 +175,16 @@ class Worker:
             loop_lag=self._watch.take_longest(),
         )
         self._spool.append(status)
+
+    def _beat(self, has_role: bool, reason: str | None) -> None:
+        """Whether we can serve. Without a role that only some requests need the others are served."""
+        if self._beats is None or self._settings.heartbeat is None:
+            return
+        if not self._left:
+            ready = has_role or self._settings.relay.signing != "resign"
+            self._beats.beat(self._settings.heartbeat[1], time.monotonic(), ready, reason)
+        elif not self._leaving.has_successor:
+            self._beats.beat(self._settings.heartbeat[1], time.monotonic(), False, "draining")
 
     async def _close(self) -> None:
         self._pool.close()

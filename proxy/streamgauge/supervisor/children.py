@@ -14,9 +14,13 @@ from typing import Any
 import msgspec
 
 from streamgauge.child import DRAINING, RETIRE, SERVING
+from streamgauge.errors import CouldNotRun
 
 BACKOFF_SECONDS = (0.1, 5.0)
 """First and longest wait before a dead process is started again: at once for an accident, not in a tight loop for a lasting fault."""
+
+STUCK_SECONDS = 60.0
+"""The longest wait where a process says that it cannot run (exit code 4): somebody has to do something first."""
 
 STEADY_SECONDS = 10.0
 """A process that lived this long was healthy; its next death starts again with the shortest wait."""
@@ -93,7 +97,8 @@ class Child:
         if self.told_to_go and code == 0:
             self.restart_at = 0.0
         else:
-            self.put_off(after=time.monotonic() - self.started_at)
+            longest = STUCK_SECONDS if code == CouldNotRun.exit_code else BACKOFF_SECONDS[1]
+            self.put_off(after=time.monotonic() - self.started_at, longest=longest)
         return code
 
     def forget(self) -> None:
@@ -103,9 +108,9 @@ class Child:
         self._line = self.process = None
         self.serving = self.draining = False
 
-    def put_off(self, after: float = 0.0) -> None:
-        """No new start before a pause, which grows unless it had lived for ``after`` long seconds."""
-        self.pause = BACKOFF_SECONDS[0] if after > STEADY_SECONDS else min(self.pause * 2, BACKOFF_SECONDS[1])
+    def put_off(self, after: float = 0.0, longest: float = BACKOFF_SECONDS[1]) -> None:
+        """No new start before a pause, which grows up to ``longest`` unless it had lived for ``after`` long seconds."""
+        self.pause = BACKOFF_SECONDS[0] if after > STEADY_SECONDS else min(self.pause * 2, longest)
         self.restart_at = time.monotonic() + self.pause
 
 
