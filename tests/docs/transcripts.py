@@ -15,8 +15,9 @@ from tests.reports.ledgers import day, write
 
 ROOT = Path(__file__).parents[2]
 
-PAGES = ("docs/how-to/read-reports.md",)
+PAGES = ("docs/how-to/configure-it.md", "docs/how-to/read-reports.md")
 
+_FILE = re.compile(r"```yaml\n# (\w+\.yaml)\n.*?```", re.DOTALL)
 _BLOCK = re.compile(r"```console\n\$ streamgauge ([^\n]*)\n.*?```", re.DOTALL)
 
 
@@ -26,7 +27,9 @@ def ledger(folder: Path) -> Path:
 
 
 def played(page: str, folder: Path) -> str:
-    """The page with the present output under each command."""
+    """The page with the present output under each command; YAML that begins with a file's name is that file."""
+    for file in _FILE.finditer(page):
+        (folder / file[1]).write_text(file[0].removeprefix("```yaml\n").removesuffix("```"), encoding="utf-8")
 
     def play(block: re.Match[str]) -> str:
         shown = on_a_terminal(shlex.split(block[1]), folder)
