@@ -47,6 +47,12 @@ class UpstreamUnreachable(StreamgaugeError):
     error_type = "connect_error"
 
 
+class UpstreamNameUnknown(UpstreamUnreachable):
+    """The upstream's name has no address, or nobody could be asked for it."""
+
+    error_type = "name_error"
+
+
 class UpstreamTlsFailed(UpstreamUnreachable):
     """The upstream was reached, but no trusted TLS session came of it."""
 
@@ -60,11 +66,27 @@ class EgressProxyRefused(UpstreamUnreachable):
     error_type = "egress_proxy_error"
 
 
+UPSTREAM_TIMEOUTS = frozenset({"name_timeout", "connect_timeout", "tls_timeout", "first_byte_timeout", "read_timeout"})
+"""Error types of an upstream that kept silent for longer than allowed, by phase; each is also the name of the setting that says how long."""
+
+
 class UpstreamTimeout(StreamgaugeError):
-    """The upstream kept silent longer than allowed in the current phase."""
+    """The upstream kept silent for longer than allowed while a connection was made. ``error_type`` is one of ``UPSTREAM_TIMEOUTS``."""
 
     side: Side = "upstream"
-    error_type = "upstream_timeout"
+    error_type = "connect_timeout"
+
+
+class NameTimeout(UpstreamTimeout):
+    """Nobody answered for the upstream's name."""
+
+    error_type = "name_timeout"
+
+
+class TlsTimeout(UpstreamTimeout):
+    """A connection came about, and no TLS session of it."""
+
+    error_type = "tls_timeout"
 
 
 class TargetNotAllowed(StreamgaugeError):

@@ -54,8 +54,8 @@ def test_a_refused_identity_is_our_doing_where_we_signed() -> None:
         ("upstream_reset", False, ("upstream_error", "upstream", "upstream_reset")),
         ("upstream_reset", True, ("stream_error", "upstream", "upstream_reset")),
         ("connect_error", False, ("upstream_error", "upstream", "connect_error")),
-        ("upstream_timeout", False, ("timeout", "upstream", "upstream_timeout")),
-        ("upstream_timeout", True, ("timeout", "upstream", "upstream_timeout")),
+        ("first_byte_timeout", False, ("timeout", "upstream", "first_byte_timeout")),
+        ("read_timeout", True, ("timeout", "upstream", "read_timeout")),
     ],
 )
 def test_a_break_is_the_upstreams_and_a_silence_is_a_timeout(error_type: str, streaming: bool, verdict: Verdict) -> None:

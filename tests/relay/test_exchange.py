@@ -190,8 +190,8 @@ def test_an_upstream_that_breaks_within_its_answer_ends_the_applications_connect
         assert made.verdict == ("stream_error", "upstream", "upstream_reset")
         assert (side.told, made.keep_alive) == (["abort"], False)
         unary, _, _ = begun(b"content-type: application/json")
-        unary.upstream_broke("upstream_timeout", 20)
-        assert (unary.verdict, unary.keep_alive) == (("timeout", "upstream", "upstream_timeout"), False)
+        unary.upstream_broke("read_timeout", 20)
+        assert (unary.verdict, unary.keep_alive) == (("timeout", "upstream", "read_timeout"), False)
 
     on_uvloop(main)
 

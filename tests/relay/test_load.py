@@ -104,12 +104,25 @@ def test_an_upstream_that_is_silent_for_too_long_is_a_timeout(writer: SpoolWrite
     async def main() -> None:
         load = Load()
         made, application, side = underway(load, writer)
-        load.watch(60 * S, 60.0, writer)
+        load.watch(60 * S, 60.0, 30.0, writer)
         verdicts = [made.verdict]
-        load.watch(60 * S + 1, 60.0, writer)
+        load.watch(60 * S + 1, 60.0, 30.0, writer)
         verdicts.append(made.verdict)
-        assert verdicts == [None, ("timeout", "upstream", "upstream_timeout")]
+        assert verdicts == [None, ("timeout", "upstream", "first_byte_timeout")]
         assert (side.told, made.done.done(), application.aborted) == (["abort"], True, False)
+
+    on_uvloop(main)
+
+
+def test_an_upstream_that_stops_within_its_answer_is_another_timeout(writer: SpoolWriter) -> None:
+    async def main() -> None:
+        load = Load()
+        made, _, _ = underway(load, writer)
+        made.replied = True
+        load.watch(30 * S, 60.0, 30.0, writer)
+        verdicts = [made.verdict]
+        load.watch(30 * S + 1, 60.0, 30.0, writer)
+        assert [*verdicts, made.verdict] == [None, ("timeout", "upstream", "read_timeout")]
 
     on_uvloop(main)
 
@@ -119,7 +132,7 @@ def test_an_exchange_that_waits_for_a_connection_is_left_to_the_connect_timeout(
         load = Load()
         made = exchange()[0]
         load.begin(made, 0)
-        load.watch(1_000 * S, 60.0, writer)
+        load.watch(1_000 * S, 60.0, 60.0, writer)
         assert made.verdict is None
 
     on_uvloop(main)
@@ -130,14 +143,14 @@ def test_a_stream_that_falls_silent_is_told_once_per_silence(tmp_path: Path, wri
         load = Load()
         made, _, _ = underway(load, writer)
         made.observation.answered(Scripted([VISIBLE, VISIBLE]), 0)
-        load.watch(5 * S, 60.0, writer)
+        load.watch(5 * S, 60.0, 60.0, writer)
         made.observation.feed(b"x", 10 * S, 0)
         for at in (10 * S, 10 * S + STALL_NS, 12 * S, 13 * S):
-            load.watch(at, 60.0, writer)
+            load.watch(at, 60.0, 60.0, writer)
         made.observation.feed(b"x", 14 * S, 0)
-        load.watch(17 * S, 60.0, writer)
+        load.watch(17 * S, 60.0, 60.0, writer)
         load.end(made, 18 * S)
-        load.watch(20 * S, 60.0, writer)
+        load.watch(20 * S, 60.0, 60.0, writer)
         return made.measurement.exchange_id
 
     name = on_uvloop(main)
@@ -151,11 +164,11 @@ def test_a_reader_that_holds_us_makes_neither_a_silence_nor_a_timeout_of_the_ups
         made.observation.answered(Scripted([VISIBLE]), 0)
         made.observation.feed(b"x", S, 0)
         made.pause(50 * S)
-        load.watch(110 * S, 60.0, writer)
+        load.watch(110 * S, 60.0, 60.0, writer)
         assert (made.verdict, application.aborted) == (None, False)
         made.resume(110 * S)
-        load.watch(110 * S + STALL_NS, 60.0, writer)
-        load.watch(170 * S, 60.0, writer)
+        load.watch(110 * S + STALL_NS, 60.0, 60.0, writer)
+        load.watch(170 * S, 60.0, 60.0, writer)
         assert (made.verdict, side.told) == (None, ["pause", "resume"])
 
     on_uvloop(main)
@@ -167,7 +180,7 @@ def test_a_reader_that_takes_nothing_for_too_long_is_broken_off(writer: SpoolWri
         load = Load()
         made, application, _ = underway(load, writer)
         made.pause(50 * S)
-        load.watch(110 * S + 1, 60.0, writer)
+        load.watch(110 * S + 1, 60.0, 60.0, writer)
         assert application.aborted
         # The transport's end comes back as the application's going away.
         made.downstream_lost(111 * S)

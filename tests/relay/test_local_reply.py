@@ -207,6 +207,11 @@ def test_a_wait_is_told_to_every_sdk_in_its_own_unit(seconds: float, expected: t
     assert (fields["retry-after"], fields["retry-after-ms"], fields["x-amz-retry-after"]) == expected
 
 
+def test_a_busy_proxy_says_when_to_come_back() -> None:
+    fields = dict(parts(build("busy", TEXT, operation("bedrock"))[1])[1])
+    assert (fields["retry-after"], fields["retry-after-ms"], fields["x-amz-retry-after"]) == ("1", "1000", "1000")
+
+
 def test_a_text_cannot_reach_the_head_of_a_reply() -> None:
     _, headers, _ = parts(build("bad_request", "a\r\nx-evil: 1\r\n\r\n", operation("bedrock"))[1])
     assert "x-evil" not in dict(headers)

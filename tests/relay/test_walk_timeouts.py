@@ -8,7 +8,7 @@ import pytest
 
 from tests.relay.scene import ASK, CHUNKED, FIRST, Scene, reply, scene_in
 
-IMPATIENT = {"read_timeout": 0.5, "body_timeout": 0.3, "keepalive": 0.5, "downstream_buffer": 8_000_000}
+IMPATIENT = {"first_byte_timeout": 0.4, "read_timeout": 0.5, "body_timeout": 0.3, "keepalive": 0.5, "downstream_buffer": 8_000_000}
 
 
 @pytest.fixture(scope="module", params=["fast", "slow"])
@@ -30,9 +30,9 @@ def test_an_upstream_that_never_answers_is_a_504(hasty: Scene) -> None:
     hasty.upstream.received()
     start, headers, message = reply(caller.read_to_end()[0])
     assert (start, headers[b"x-streamgauge-reply"]) == (b"HTTP/1.1 504 Gateway Timeout", b"upstream_timeout")
-    assert message == "streamgauge: 127.0.0.1 kept silent too long"
+    assert message == "streamgauge: 127.0.0.1 did not begin to answer within relay.first_byte_timeout"
     m = hasty.measured()
-    assert (m.outcome, m.side, m.error_type) == ("timeout", "upstream", "upstream_timeout")
+    assert (m.outcome, m.side, m.error_type) == ("timeout", "upstream", "first_byte_timeout")
     assert hasty.upstream.connections[-1].ended.wait(5)
 
 
@@ -42,7 +42,7 @@ def test_a_stream_that_stops_is_broken_after_the_read_timeout(hasty: Scene) -> N
     hasty.upstream.received()
     assert caller.read_to_end()[0] == CHUNKED + FIRST
     m = hasty.measured()
-    assert (m.outcome, m.side, m.error_type, m.http_status) == ("timeout", "upstream", "upstream_timeout", 200)
+    assert (m.outcome, m.side, m.error_type, m.http_status) == ("timeout", "upstream", "read_timeout", 200)
     assert hasty.upstream.connections[-1].ended.wait(5)
 
 

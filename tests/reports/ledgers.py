@@ -31,7 +31,7 @@ ENDINGS: tuple[Ending, ...] = (
     ("client_cancelled", "downstream", None, 200, 0.012),
     ("upstream_error", "upstream", "ServiceUnavailableException", 503, 0.005),
     ("stream_error", "upstream", "ModelStreamErrorException", 200, 0.004),
-    ("timeout", "upstream", "upstream_timeout", None, 0.002),
+    ("timeout", "upstream", "first_byte_timeout", None, 0.002),
     ("client_error", "downstream", "ValidationException", 400, 0.002),
 )
 

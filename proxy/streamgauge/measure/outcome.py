@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from streamgauge.errors import UPSTREAM_TIMEOUTS
 from streamgauge.records import Outcome, Side
 
 Verdict = tuple[Outcome, Side | None, str | None]
@@ -34,7 +35,7 @@ def of_response(status: int, fault: str | None, *, streaming: bool, resigned: bo
 
 def of_break(error_type: str, *, streaming: bool) -> Verdict:
     """Verdict on an upstream that broke: before the response an ``upstream_error``, within it a ``stream_error``."""
-    if error_type == "upstream_timeout":
+    if error_type in UPSTREAM_TIMEOUTS:
         return "timeout", "upstream", error_type
     return ("stream_error" if streaming else "upstream_error"), "upstream", error_type
 

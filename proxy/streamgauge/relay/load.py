@@ -51,9 +51,9 @@ class Load:
             self._in_flight.pop(key, None)
         self._last_used[key] = at
 
-    def watch(self, at: int, read_timeout: float, spool: SpoolWriter) -> None:
-        """Once a second: end what either side has left waiting for ``read_timeout``, tell of streams that fell silent."""
-        oldest = at - int(read_timeout * 1e9)
+    def watch(self, at: int, first_byte_timeout: float, read_timeout: float, spool: SpoolWriter) -> None:
+        """Once a second: end what either side has left waiting for so many seconds, tell of streams that fell silent."""
+        unanswered, oldest = at - int(first_byte_timeout * 1e9), at - int(read_timeout * 1e9)
         for exchange in list(self.open):
             if exchange.upstream is None:
                 continue
@@ -63,8 +63,8 @@ class Load:
                 if paused < oldest:
                     exchange.transport.abort()
                 continue
-            if exchange.last_read_at < oldest:
-                exchange.upstream_broke("upstream_timeout", at)
+            if exchange.last_read_at < (oldest if exchange.replied else unanswered):
+                exchange.upstream_broke("read_timeout" if exchange.replied else "first_byte_timeout", at)
                 continue
             since = exchange.observation.silent_since
             if since is not None and at - since > STALL_NS and exchange.silence_told != since:

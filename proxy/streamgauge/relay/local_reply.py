@@ -14,7 +14,7 @@ from streamgauge.records import Operation
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """One reason: HTTP status and phrase, the error's name for AWS, OpenAI and Anthropic, whether a retry can help."""
+    """One reason: HTTP status and phrase, the error's name for AWS, OpenAI and Anthropic, whether a retry can help and after how many seconds."""
 
     status: int
     phrase: str
@@ -35,7 +35,7 @@ KINDS = {
     "upstream_reset": Kind(502, "Bad Gateway", "InternalServerException", "server_error", "api_error", retry=True),
     "upstream_protocol": Kind(502, "Bad Gateway", "InternalServerException", "server_error", "api_error", retry=True),
     "upstream_timeout": Kind(504, "Gateway Timeout", "InternalServerException", "server_error", "timeout_error", retry=True),
-    "busy": Kind(503, "Service Unavailable", "ServiceUnavailableException", "server_error", "overloaded_error", retry=True),
+    "busy": Kind(503, "Service Unavailable", "ServiceUnavailableException", "server_error", "overloaded_error", retry=True, wait=1.0),
     "max_connections": Kind(
         503, "Service Unavailable", "ServiceUnavailableException", "server_error", "overloaded_error", retry=True, wait=1.0
     ),

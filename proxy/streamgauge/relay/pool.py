@@ -13,7 +13,15 @@ import socket
 import ssl
 
 from streamgauge.addresses import Listeners
-from streamgauge.errors import EgressProxyRefused, UpstreamTimeout, UpstreamTlsFailed, UpstreamUnreachable
+from streamgauge.errors import (
+    EgressProxyRefused,
+    NameTimeout,
+    TlsTimeout,
+    UpstreamNameUnknown,
+    UpstreamTimeout,
+    UpstreamTlsFailed,
+    UpstreamUnreachable,
+)
 from streamgauge.relay.egress import EgressProxy, read_egress, through
 from streamgauge.relay.loop_watch import LoopWatch
 from streamgauge.relay.names import Names
@@ -106,16 +114,21 @@ class Pool:
         if egress is not None:
             return await self._connect_through(egress, key)
         _, host, port = key
+        addresses = await self._resolved(host, port)
+        reached = asyncio.Event()
         try:
-            async with asyncio.timeout(self._settings.connect_timeout):
-                addresses = await self.addresses(host, port)
-                return await first_of(addresses, lambda address: self._connect_to(key, address), lambda a: self.names.failed(host, port, a))
+            async with asyncio.timeout(self._settings.connect_timeout) as limit:
+
+                async def connect_to(address: str) -> UpstreamConnection:
+                    return await self._connect_to(key, address, reached, limit)
+
+                return await first_of(addresses, connect_to, lambda a: self.names.failed(host, port, a))
         except TimeoutError:
             self.names.doubt(host, port)
-            raise UpstreamTimeout(f"{host}:{port} did not accept a connection within {self._settings.connect_timeout:g} s") from None
+            raise self._too_slow(host, port, tls=reached.is_set()) from None
         except ssl.SSLError as error:
             raise UpstreamTlsFailed(f"no trusted TLS session with {host}:{port} ({error.reason or 'handshake failed'})") from None
-        except (OSError, UnicodeError) as error:
+        except OSError as error:
             self.names.doubt(host, port)
             raise _unreachable(key, error) from None
 
@@ -134,13 +147,14 @@ class Pool:
             _without_delay(connection)
             return connection
 
+        seconds = self._settings.connect_timeout + self._settings.tls_timeout
         try:
-            async with asyncio.timeout(self._settings.connect_timeout):
+            async with asyncio.timeout(self._settings.name_timeout):
                 addresses = await self.addresses(egress.host, egress.port)
+            async with asyncio.timeout(seconds):
                 return await first_of(addresses, connect_to, lambda a: self.names.failed(egress.host, egress.port, a))
         except TimeoutError:
             self.names.doubt(egress.host, egress.port)
-            seconds = self._settings.connect_timeout
             raise UpstreamTimeout(f"no connection to {host}:{port} through the egress proxy {egress.name} within {seconds:g} s") from None
         except (OSError, UnicodeError) as error:
             self.names.doubt(egress.host, egress.port)
@@ -160,13 +174,55 @@ class Pool:
             raise own_listener(host, port)
         return found
 
-    async def _connect_to(self, key: Key, address: str) -> UpstreamConnection:
-        scheme, host, port = key
-        context = self.tls() if scheme == "https" else None
-        _, connection = await self._loop.create_connection(
-            lambda: UpstreamConnection(self, key), address, port, ssl=context, server_hostname=host if context else None
+    async def _resolved(self, host: str, port: int) -> list[str]:
+        try:
+            async with asyncio.timeout(self._settings.name_timeout):
+                return await self.addresses(host, port)
+        except TimeoutError:
+            raise NameTimeout(f"the name {host} was not resolved within {self._settings.name_timeout:g} s (relay.name_timeout)") from None
+        except UnicodeError:
+            raise UpstreamNameUnknown(f"{host}:{port} cannot be reached (not the name of a host)") from None
+        except OSError as error:
+            raise UpstreamNameUnknown(f"{host} has no address ({error.strerror or 'the resolver did not say why'})") from None
+
+    def _too_slow(self, host: str, port: int, *, tls: bool) -> UpstreamTimeout:
+        if tls:
+            seconds = self._settings.tls_timeout
+            return TlsTimeout(
+                f"{host}:{port} accepted a connection, but made no TLS session of it within {seconds:g} s (relay.tls_timeout)"
+            )
+        return UpstreamTimeout(
+            f"{host}:{port} did not accept a connection within {self._settings.connect_timeout:g} s (relay.connect_timeout)"
         )
+
+    async def _connect_to(self, key: Key, address: str, reached: asyncio.Event, limit: asyncio.Timeout) -> UpstreamConnection:
+        """To one address. The first that accepts a connection sets ``reached``; from then on ``limit`` is that of a TLS session."""
+        scheme, host, port = key
+        if scheme == "https":
+            connection = await self._secured(key, await connected(self._loop, address, port), host, reached, limit)
+        else:
+            _, connection = await self._loop.create_connection(lambda: UpstreamConnection(self, key), address, port)
         _without_delay(connection)
+        return connection
+
+    async def _secured(
+        self, key: Key, sock: socket.socket, host: str, reached: asyncio.Event, limit: asyncio.Timeout
+    ) -> UpstreamConnection:
+        seconds = self._settings.tls_timeout
+        if not reached.is_set():
+            reached.set()
+            limit.reschedule(self._loop.time() + seconds)
+        try:
+            _, connection = await self._loop.create_connection(
+                lambda: UpstreamConnection(self, key),
+                sock=sock,
+                ssl=self.tls(),
+                server_hostname=host,
+                ssl_handshake_timeout=2 * seconds,  # ours comes first, and says what it is
+            )
+        except BaseException:
+            sock.close()
+            raise
         return connection
 
     def tls(self) -> ssl.SSLContext:
@@ -179,16 +235,26 @@ class Pool:
         return self._tls
 
 
+async def connected(loop: asyncio.AbstractEventLoop, address: str, port: int) -> socket.socket:
+    """A TCP connection to one address. Raises ``OSError``."""
+    sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        await loop.sock_connect(sock, (address, port))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
 def _without_delay(connection: UpstreamConnection) -> None:
     raw = connection.transport.get_extra_info("socket")
     if raw is not None:
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
-def _unreachable(key: Key, error: OSError | UnicodeError) -> UpstreamUnreachable:
+def _unreachable(key: Key, error: OSError) -> UpstreamUnreachable:
     scheme, host, port = key
-    if isinstance(error, UnicodeError):
-        return UpstreamUnreachable(f"{host}:{port} cannot be reached (not the name of a host)")
     # A refused connection is another error: this one was accepted, and ended before a session came of it.
     if scheme == "https" and isinstance(error, (ConnectionResetError, ConnectionAbortedError)):
         return UpstreamTlsFailed(f"no trusted TLS session with {host}:{port} (it ended the handshake)")

@@ -6,6 +6,7 @@ Knows: which of our errors is whose doing. Must not know: connections, the wordi
 from __future__ import annotations
 
 from streamgauge.errors import (
+    UPSTREAM_TIMEOUTS,
     EgressProxyRefused,
     ProxyCredentials,
     StreamgaugeError,
@@ -19,11 +20,17 @@ PROXY_ERROR: Verdict = ("proxy_error", "proxy", "proxy_error")
 """Also of what was still open when draining ended."""
 
 BREAKS = {
-    "upstream_timeout": "kept silent too long",
+    "first_byte_timeout": "did not begin to answer within relay.first_byte_timeout",
+    "read_timeout": "kept silent for longer than relay.read_timeout",
     "upstream_reset": "ended the connection before it answered",
     "upstream_protocol": "answered with what is no HTTP/1.1 response",
 }
 """How an upstream broke before its answer, by error type, as the end of a sentence."""
+
+
+def reply_reason(error_type: str) -> str:
+    """The reason of the local reply to an upstream that broke before its answer."""
+    return "upstream_timeout" if error_type in UPSTREAM_TIMEOUTS else error_type
 
 
 class BodyTooLarge(StreamgaugeError):

@@ -16,9 +16,12 @@ class RelaySettings:
     ``signing``: ``auto`` re-signs only what was signed for the proxy's own host; ``passthrough`` never signs; ``resign`` does so for AWS and
     ``targets.upstreams``.
     ``early_credentials``: look for the proxy's own role at start instead of at the first request that needs it (8 MB more memory, and what the role's own source needs).
-    ``read_timeout``: how long the upstream may keep silent. An hour: a model may think for minutes, and we never give up before the caller.
+    ``name_timeout``, ``connect_timeout``, ``tls_timeout``: the upstream's name, a connection to any of its addresses, a TLS session. A minute
+    each, as boto3 waits for a connection: an application gives up by its own rules, not by ours.
+    ``first_byte_timeout``, ``read_timeout``: how long the upstream may keep silent before its answer and within it. An hour: a model may think
+    for minutes, and we never give up before the caller.
     ``max_buffered_bytes``: of all request bodies that one worker holds at a time; bodies up to 256 KiB do not count.
-    ``connect_timeout``: name, TCP and TLS together. ``body_timeout``: silence in the middle of a request body, or waiting for room for it;
+    ``body_timeout``: silence in the middle of a request body, or waiting for room for it;
     also from the first byte of a request's head to its last.
     ``downstream_buffer``: bytes of one answer held for a slow application before reading from the upstream stops. 256 KiB holds a long chat
     answer whole, so that a slow reader does not disturb its timing.
@@ -41,8 +44,11 @@ class RelaySettings:
     max_request_bytes: int = 32 << 20
     max_buffered_bytes: int = 256 << 20
     downstream_buffer: int = 256 << 10
+    name_timeout: float = 60.0
+    connect_timeout: float = 60.0
+    tls_timeout: float = 60.0
+    first_byte_timeout: float = 3600.0
     read_timeout: float = 3600.0
-    connect_timeout: float = 10.0
     body_timeout: float = 60.0
     keepalive: float = 400.0
     upstream_idle: float = 50.0

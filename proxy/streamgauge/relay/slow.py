@@ -16,7 +16,7 @@ from aiohttp.http_writer import StreamWriter
 from multidict import CIMultiDict
 from yarl import URL
 
-from streamgauge.errors import EgressProxyRefused, UpstreamTimeout, UpstreamTlsFailed, UpstreamUnreachable
+from streamgauge.errors import EgressProxyRefused, UpstreamNameUnknown, UpstreamTimeout, UpstreamTlsFailed, UpstreamUnreachable
 from streamgauge.framing.http1 import MAX_HEAD_BYTES, ResponseHead
 from streamgauge.relay.egress import EgressProxy, refused
 from streamgauge.relay.heads import request_head
@@ -78,12 +78,10 @@ class SlowPath:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            timeout = aiohttp.ClientTimeout(
-                total=None,
-                sock_connect=self._settings.connect_timeout,
-                connect=self._settings.connect_timeout,
-                sock_read=self._settings.read_timeout,
-            )
+            # Name, connection and TLS session are one to aiohttp; silence afterwards is the worker's to notice, as on the fast path.
+            settings = self._settings
+            made = settings.connect_timeout + settings.tls_timeout
+            timeout = aiohttp.ClientTimeout(total=None, sock_connect=made, connect=settings.name_timeout + made, sock_read=None)
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=int(self._settings.dns_age)),
                 timeout=timeout,
@@ -138,10 +136,13 @@ class SlowPath:
             raise EgressProxyRefused(f"the egress proxy {egress.name} cannot be reached ({error.strerror})") from None
         except aiohttp.ServerTimeoutError as error:
             exchange.upstream = None
-            raise UpstreamTimeout(f"{target.host} kept silent too long") from error
+            raise UpstreamTimeout(f"{target.host}:{target.port} did not accept a connection in time (relay.connect_timeout)") from error
         except aiohttp.ClientSSLError as error:
             exchange.upstream = None
             raise UpstreamTlsFailed(f"no trusted TLS session with {target.host}:{target.port}") from error
+        except aiohttp.ClientConnectorDNSError as error:
+            exchange.upstream = None
+            raise UpstreamNameUnknown(f"{target.host} has no address ({error.strerror or 'the resolver did not say why'})") from error
         except aiohttp.ClientConnectorError as error:
             exchange.upstream = None
             raise UpstreamUnreachable(f"{target.host}:{target.port} cannot be reached") from error
@@ -182,10 +183,9 @@ class SlowPath:
                 if observation.feed(part, at, self._watch.blocked_ns):
                     exchange.first_output(exchange)
                 await upstream.readable.wait()
-        except (aiohttp.ClientError, TimeoutError) as error:
-            timed_out = isinstance(error, TimeoutError)
+        except aiohttp.ClientError:
             exchange.upstream = None
-            exchange.upstream_broke("upstream_timeout" if timed_out else "upstream_reset", perf_counter_ns())
+            exchange.upstream_broke("upstream_reset", perf_counter_ns())
             return
         if until_close and lost is not None and lost.done() and lost.exception() is not None:
             exchange.upstream = None

@@ -30,7 +30,7 @@ from streamgauge.relay.estimates import Estimates
 from streamgauge.relay.exchange import Exchange
 from streamgauge.relay.heads import forwarded, read_headers, request_head
 from streamgauge.relay.journal import Journal
-from streamgauge.relay.refusal import BREAKS, PROXY_ERROR, BadBody, refusal
+from streamgauge.relay.refusal import BREAKS, PROXY_ERROR, BadBody, refusal, reply_reason
 from streamgauge.relay.request_body import RequestBodies, at_hand, chunked
 from streamgauge.relay.request_signer import RequestSigner
 from streamgauge.relay.settings import RelaySettings
@@ -290,8 +290,8 @@ class RequestWalk:
         self._reply(connection, exchange, "proxy_error", "a mistake in the proxy itself ended this call; its log says more")
 
     def _reply_to_break(self, connection: Downstream, exchange: Exchange, target: Target) -> None:
-        reason = exchange.upstream_error or ""
-        self._reply(connection, exchange, reason, f"{target.host} {BREAKS[reason]}")
+        error_type = exchange.upstream_error or ""
+        self._reply(connection, exchange, reply_reason(error_type), f"{target.host} {BREAKS[error_type]}")
 
     def _reply(self, connection: Downstream, exchange: Exchange, reason: str, text: str) -> None:
         if connection.transport is None or exchange.replied:

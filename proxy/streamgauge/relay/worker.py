@@ -158,7 +158,8 @@ class Worker:
 
     def _look_around(self) -> None:
         at = perf_counter_ns()
-        self._load.watch(at, self._settings.relay.read_timeout, self._spool)
+        relay = self._settings.relay
+        self._load.watch(at, relay.first_byte_timeout, relay.read_timeout, self._spool)
         self._pool.trim(at)
         ready, reason = self._signer.readiness()
         if (ready, reason) != self._told:
