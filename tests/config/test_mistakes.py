@@ -49,6 +49,11 @@ def test_a_line_says_where_the_value_came_from(origin: Origin | None, expected: 
     assert Mistake("k", "is wrong", "1").text(origin) == expected
 
 
+def test_a_key_that_is_no_word_cannot_fill_or_move_a_terminal() -> None:
+    assert Mistake("a\x1b[2J\nb", "unknown key").text(None) == "'a\\x1b[2J\\nb': unknown key"
+    assert len(Mistake("k" * 10_000, "unknown key").text(None)) < 200
+
+
 def test_the_error_counts_its_lines_and_is_a_matter_of_usage() -> None:
     error = SettingsMistaken(" in f", ["a", "b"])
     assert (error.exit_code, error.lines, str(error)) == (2, ("a", "b"), "2 mistake(s) in the settings in f:\n  a\n  b")

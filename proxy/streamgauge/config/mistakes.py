@@ -16,6 +16,9 @@ SECRET_WORDS = ("token", "secret", "password")
 MAX_VALUE_CHARS = 100
 """A value is shown so that it is found again, which its beginning is enough for."""
 
+MAX_KEY_CHARS = 120
+"""The longest of ours has some 40; what else stands there is somebody's text, and need not fill a screen or move the cursor."""
+
 Source = Literal["default", "file", "environment", "option"]
 
 
@@ -51,7 +54,8 @@ class Mistake:
         """The line. ``origin``: where the value came from, if that is known."""
         value = f"{self.value} - " if self.value else ""
         place = f" ({origin})" if origin is not None and origin.source != "default" else ""
-        return f"{self.key}: {value}{self.reason}{place}"
+        key = self.key if self.key.isprintable() and len(self.key) <= MAX_KEY_CHARS else repr(self.key[:MAX_KEY_CHARS])
+        return f"{key}: {value}{self.reason}{place}"
 
 
 class SettingsMistaken(UsageError):
