@@ -18,9 +18,12 @@ from typing import Any
 import pytest
 
 from streamgauge.app import Supervisor
+from streamgauge.child import ENDING_SECONDS
 from streamgauge.config import load
 from streamgauge.errors import CouldNotRun, StreamgaugeError, UsageError
+from streamgauge.relay.leaving import LAST_SECONDS
 from streamgauge.sinks.ledger_access import lock_ledger
+from streamgauge.spool.writer import CLOSE_SECONDS
 from streamgauge.supervisor.children import Child
 from streamgauge.testing import Script, ScriptedUpstream
 from tests.chaos.callers import UNARY, Caller
@@ -189,6 +192,29 @@ def test_at_the_end_the_port_goes_first_then_the_workers_then_the_recorder(tmp_p
     assert proxy.pids() == {}
 
 
+def test_a_worker_is_not_killed_before_it_could_have_ended() -> None:
+    assert ENDING_SECONDS > LAST_SECONDS + CLOSE_SECONDS + 0.5
+
+
+def test_what_the_recorder_could_not_read_until_the_end_is_told_and_read_at_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("streamgauge.app.RECORDER_SECONDS", 0.2)
+    with ScriptedUpstream(Script(output_tokens=3)) as upstream:
+        proxy = supervisor(tmp_path, upstream.url)
+        proxy.open()
+        until(lambda: ask(proxy.admin_address, "/livez")[0] == 200, "recorder")
+        os.kill(proxy.pids()["recorder"], signal.SIGSTOP)
+        assert Caller(proxy.addresses[0], "c", UNARY).result().status == 200
+        assert not proxy.stop()
+    said = caplog.records[-1].getMessage()
+    assert f"not everything is in the ledger {tmp_path / 'ledger.db'} yet: the spool {tmp_path / 'ledger.db.spool'} keeps " in said
+    monkeypatch.undo()
+    with opened(tmp_path) as again:
+        until(lambda: ask(again.admin_address, "/api/v1/summary")[1]["rows"] == 1, "row of the first proxy's call")
+        assert again.stop()
+
+
 def test_a_child_that_does_not_end_is_killed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     proxy = supervisor(tmp_path, drain_seconds=0.1)
     stubborn = child(
@@ -198,7 +224,7 @@ def test_a_child_that_does_not_end_is_killed(tmp_path: Path, caplog: pytest.LogC
     proxy._workers.placed = [stubborn]
     proxy.stop()
     assert stubborn.process is None
-    assert [record.getMessage() for record in caplog.records] == ["child did not end within 5.1 s and is killed"]
+    assert [record.getMessage() for record in caplog.records] == ["child did not end within 7.1 s and is killed"]
 
 
 # --- what cannot work --------------------------------------------------------------------------------------------------

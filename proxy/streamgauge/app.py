@@ -19,6 +19,7 @@ from typing import Any
 
 from streamgauge.addresses import own_proxy_variables
 from streamgauge.certificates import Issuer
+from streamgauge.child import ENDING_SECONDS
 from streamgauge.config import Config
 from streamgauge.errors import CouldNotRun, StreamgaugeError, UsageError
 from streamgauge.heartbeat import Heartbeats
@@ -29,7 +30,7 @@ from streamgauge.resolution import Lookup, addresses_of, refuse_loops
 from streamgauge.routing import shipped_table
 from streamgauge.sinks.ledger_access import refuse_unusable
 from streamgauge.sinks.ledger_read import default_ledger_path
-from streamgauge.spool import claim_directory, prepare_directory
+from streamgauge.spool import bytes_in, claim_directory, find_workers, prepare_directory
 from streamgauge.supervisor.children import Child, end
 from streamgauge.supervisor.cores import usable_cores, workers_for
 from streamgauge.supervisor.listening import bind, shown, split
@@ -178,7 +179,7 @@ class Supervisor:
             "admin_fd": self._admin.fileno(),
             "admin_token": self.config.admin_token,
             # A service manager may signal all processes at once: then the recorder outlasts the workers' draining.
-            "stop_seconds": self.config.drain_seconds + 10.0,
+            "stop_seconds": self.config.drain_seconds + ENDING_SECONDS + 3.0,
             "log_level": self.config.log_level,
         }
 
@@ -246,26 +247,48 @@ class Supervisor:
                 answer(self._admin, self._beats.health(now), why)
         self._workers.tend()
 
-    def stop(self) -> None:
+    def stop(self) -> bool:
         """The port first, so that who comes now is refused at once; then the workers, which drain; then the recorder, which reads what they left.
 
-        A recorder that is dead at that moment is started once more: the ledger is complete when the proxy has ended.
+        A recorder that is dead at that moment is started once more: the ledger is complete when the proxy has ended. Where it is not, it says
+        so in the log and returns ``False``: the next start reads what is left.
         """
         for group in self._listeners:
             for sock in group:
                 sock.close()
-        self._workers.end(self.config.drain_seconds + 5.0)
+        self._workers.end(self.config.drain_seconds + ENDING_SECONDS)
+        complete = True
         if self._recorder is not None:
             self._recorder.died()
             if self._recorder.process is None and self._recorder.started_at:
                 self._recorder.start()
             end([self._recorder], RECORDER_SECONDS)
+            complete = not self._tell_unread()
         self._recorder = None
         if self._admin is not None:
             self._admin.close()
         if self._beats is not None:
             self._beats.close()
             self._beats = None
+        return complete
+
+    def _tell_unread(self) -> bool:
+        """Whether the spool holds what the ledger lacks, and a word about it in the log."""
+        try:
+            workers, size = find_workers(self.spool_dir), bytes_in(self.spool_dir)
+        except OSError as error:
+            _log.error("the spool %s cannot be looked at (%s)", self.spool_dir, error.strerror)
+            return True
+        if workers:
+            _log.error(
+                "not everything is in the ledger %s yet: the spool %s keeps %d bytes of records of %d worker(s), and the next proxy with this "
+                "ledger reads them",
+                self.ledger,
+                self.spool_dir,
+                size,
+                len(workers),
+            )
+        return bool(workers)
 
     def pids(self) -> dict[str, int]:
         """Process ids by name, of those that live and are in their place."""

@@ -20,6 +20,10 @@ T = TypeVar("T")
 MAX_SETTINGS_BYTES = 1 << 20
 """Settings are a few kilobytes; a line of a megabyte is a mistake."""
 
+ENDING_SECONDS = 7.0
+"""What a worker takes at most beyond ``drain_seconds``: a moment for those whose streams were cut off to be measured, and the time its spool
+may take on a slow disk; the rest is for a busy machine. Who waits for a worker waits so long before he kills it."""
+
 Word = Literal["serving", "draining", "retire"]
 
 SERVING: Word = "serving"

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from streamgauge.errors import UsageError
+from streamgauge.errors import CouldNotRun, UsageError
 
 
 def serve(
@@ -59,7 +59,9 @@ def serve(
         proxy.run(told, read)
     finally:
         told.close()  # whoever asks a second time does not want to wait
-        proxy.stop()
+        complete = proxy.stop()
+    if not complete:
+        raise typer.Exit(CouldNotRun.exit_code)
 
 
 def overrides(

@@ -12,8 +12,18 @@ The worker appends, the recorder reads and deletes what it has read. Nothing her
 from __future__ import annotations
 
 from streamgauge.spool.counters import Counters
-from streamgauge.spool.layout import REASONS, SpoolSettings, claim_directory, prepare_directory
+from streamgauge.spool.layout import REASONS, SpoolSettings, bytes_in, claim_directory, prepare_directory
 from streamgauge.spool.reader import WorkerSpool, find_workers
 from streamgauge.spool.writer import SpoolWriter
 
-__all__ = ["REASONS", "Counters", "SpoolSettings", "SpoolWriter", "WorkerSpool", "claim_directory", "find_workers", "prepare_directory"]
+__all__ = [
+    "REASONS",
+    "Counters",
+    "SpoolSettings",
+    "SpoolWriter",
+    "WorkerSpool",
+    "bytes_in",
+    "claim_directory",
+    "find_workers",
+    "prepare_directory",
+]

@@ -29,6 +29,9 @@ RECHECK_SECONDS = 1.0
 RETRY_SECONDS = (0.05, 2.0)
 """First and longest pause after a failed write: a full disk does not get emptier by asking, but traffic is unmeasured until we ask."""
 
+CLOSE_SECONDS = 5.0
+"""How long a worker that ends waits for its last records to be written: beyond it the disk does not take them."""
+
 _NOTHING = b""
 _INDEX = {reason: index for index, reason in enumerate(REASONS)}
 
@@ -109,7 +112,7 @@ class SpoolWriter:
         """Have everything appended so far written at once, without waiting for it."""
         self._hurry.set()
 
-    def close(self, timeout: float = 5.0) -> bool:
+    def close(self, timeout: float = CLOSE_SECONDS) -> bool:
         """Write what is left, within ``timeout`` seconds, and end this worker's spool. Whether everything was written. Blocks."""
         self._closing = True
         self._hurry.set()

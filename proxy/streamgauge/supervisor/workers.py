@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from streamgauge.child import ENDING_SECONDS
 from streamgauge.supervisor.children import Child, end
 
 READY_SECONDS = 60.0
@@ -137,7 +138,7 @@ class Workers:
     def _hurry(self, retired: Retired, now: float) -> None:
         assert retired.child.process is not None
         retired.child.process.terminate()
-        retired.hurried, retired.kill_at = True, now + self.drain_seconds + 5.0
+        retired.hurried, retired.kill_at = True, now + self.drain_seconds + ENDING_SECONDS
         if retired not in self._retired:
             self._retired.append(retired)
 
