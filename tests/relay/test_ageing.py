@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from streamgauge.relay.ageing import JITTER, Ageing
+from streamgauge.relay.tls import TlsSettings
+from tests.relay.loopback import certificate
 from tests.relay.scene import ANSWER, ASK, CHUNKED, FIRST
 from tests.relay.wire import Caller, RawUpstream, Relay
 
@@ -77,6 +80,18 @@ def test_a_connection_that_never_rests_goes_on(relay: Relay, upstream: RawUpstre
         served(relay, upstream, caller)
         count += 1
     assert relay.seen() == count
+
+
+def test_inside_tls_it_is_ended_at_once_for_there_is_no_half_of_it(tmp_path: Path, upstream: RawUpstream) -> None:
+    (tmp_path / "relay").mkdir()
+    certificate(tmp_path, "localhost")
+    tls = TlsSettings(str(tmp_path / "localhost.pem"), str(tmp_path / "localhost.key"))
+    with Relay(tmp_path / "relay", f"http://127.0.0.1:{upstream.port}", tls=tls, connection_age=AGE) as relay:
+        caller = relay.call_tls(ssl.create_default_context(cafile=str(tmp_path / "localhost.pem")))
+        served(relay, upstream, caller)
+        begun = time.monotonic()
+        assert caller.read_to_end() == (b"", False)
+        assert time.monotonic() - begun < 1.5
 
 
 class Connection:

@@ -126,6 +126,34 @@ def test_idle_connections_are_closed_at_once(relay: Relay, upstream: RawUpstream
     assert caller.read_to_end() == never_used.read_to_end() == (b"", False)
 
 
+def test_a_connection_that_is_idle_for_too_long_is_ended_and_meets_no_reset(tmp_path: Path, upstream: RawUpstream) -> None:
+    with Relay(tmp_path, f"http://127.0.0.1:{upstream.port}", keepalive=0.3) as relay:
+        caller = relay.call()
+        upstream.will(ANSWER.raw)
+        caller.send(ASK.sent(relay.host))
+        upstream.received()
+        caller.read(len(ANSWER.raw))
+        assert caller.sock.recv(1) == b""
+        caller.send(ASK.sent(relay.host))
+        assert caller.read_to_end() == (b"", False)
+
+
+def test_what_came_before_the_idle_time_was_noticed_to_be_over_is_served(tmp_path: Path, upstream: RawUpstream) -> None:
+    with Relay(tmp_path, f"http://127.0.0.1:{upstream.port}", keepalive=0.5) as relay:
+        caller = relay.call()
+        upstream.will(ANSWER.raw)
+        caller.send(ASK.sent(relay.host))
+        upstream.received()
+        caller.read(len(ANSWER.raw))
+        relay.process.send_signal(signal.SIGSTOP)
+        upstream.will(ANSWER.raw)
+        caller.send(ASK.sent(relay.host))
+        before = time.monotonic()
+        until(lambda: time.monotonic() > before + 0.7, "more than the idle time")
+        relay.process.send_signal(signal.SIGCONT)
+        assert caller.read(len(ANSWER.raw)) == ANSWER.raw
+
+
 @pytest.mark.parametrize("fast", [True, False])
 def test_what_is_still_open_at_the_end_of_draining_is_cut_off_and_measured(tmp_path: Path, upstream: RawUpstream, fast: bool) -> None:
     with Relay(tmp_path, f"http://127.0.0.1:{upstream.port}", drain_seconds=0.2, fast_path=fast) as relay:
