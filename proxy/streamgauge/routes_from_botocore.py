@@ -6,14 +6,18 @@ No list of operations is kept by hand: only what a model cannot say is here, the
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import sys
+from collections import Counter
 from typing import Any
 
 import botocore
 import botocore.session
 import msgspec
+from botocore.endpoint_provider import EndpointProvider
+from botocore.exceptions import EndpointProviderError
 
 from streamgauge.routing import Partition, Route, RouteTable, Service
 
@@ -61,10 +65,25 @@ def derive() -> RouteTable:
 def _service(session: Any, loader: Any, name: str) -> Service:
     """Host prefixes are what stands before ``.{Region}.`` in the URLs of the service's endpoint rules."""
     model = session.get_service_model(name)
-    rules = json.dumps(loader.load_service_model(name, "endpoint-rule-set-1"))
-    prefixes = set(re.findall(r'"url": "https://([a-z0-9.-]+)\.\{Region\}\.', rules))
+    rules = loader.load_service_model(name, "endpoint-rule-set-1")
+    prefixes = set(re.findall(r'"url": "https://([a-z0-9.-]+)\.\{Region\}\.', json.dumps(rules)))
     standard = model.endpoint_prefix
-    return Service(name, model.signing_name, (standard, *sorted(prefixes - {standard})))
+    partitions = loader.load_data("partitions")
+    provider = EndpointProvider(rules, partitions)
+    fips, dual = (_fips(provider, partitions["partitions"], dual_stack=dual) for dual in (False, True))
+    return Service(name, model.signing_name, (standard, *sorted(prefixes - {standard})), fips=fips, fips_dual_stack=dual)
+
+
+def _fips(provider: EndpointProvider, partitions: Any, *, dual_stack: bool) -> dict[str, str]:
+    """What FIPS hosts begin with; the commonest prefix stands for all partitions that are not named."""
+    found = {}
+    for partition in partitions:
+        region = next(name for name in partition["regions"] if re.fullmatch(partition["regionRegex"], name))
+        with contextlib.suppress(EndpointProviderError):  # the partition has none
+            url = provider.resolve_endpoint(Region=region, UseFIPS=True, UseDualStack=dual_stack).url
+            found[partition["id"]] = url.removeprefix("https://").partition(f".{region}.")[0]
+    usual = Counter(found.values()).most_common(1)[0][0]
+    return {"": usual, **{name: prefix for name, prefix in found.items() if prefix != usual}}
 
 
 def _partition(entry: Any) -> Partition:

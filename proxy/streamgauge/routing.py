@@ -32,13 +32,16 @@ SEEN_PATH_CHARS = 512
 class Service(msgspec.Struct, frozen=True):
     """One AWS service: its name, the name its signatures carry, and what its host names begin with (the standard one first).
 
-    ``dual_stack`` is true where the standard host has the dual-stack suffix (``api.aws``).
+    ``dual_stack`` is true where the standard host has the dual-stack suffix (``api.aws``). ``fips`` and ``fips_dual_stack``: what FIPS hosts begin
+    with, by partition, ``""`` for those not named; empty where there are none.
     """
 
     name: str
     signing_name: str
     host_prefixes: tuple[str, ...]
     dual_stack: bool = False
+    fips: dict[str, str] = {}
+    fips_dual_stack: dict[str, str] = {}
 
 
 class Partition(msgspec.Struct, frozen=True):

@@ -18,9 +18,10 @@ import msgspec
 
 from streamgauge.addresses import Listeners, Upstream, bracketed, default_port, parse_upstream, split_authority
 from streamgauge.authorization import Authorization
+from streamgauge.aws_hosts import REGION, AwsHosts
 from streamgauge.errors import TargetNotAllowed, UsageError
 from streamgauge.records import Operation
-from streamgauge.routing import Partition, RouteTable, Service
+from streamgauge.routing import RouteTable, Service
 
 Form = Literal["base_url", "forward", "host"]
 """How the caller addressed us: our own address as base URL; absolute target (forward proxy); origin target with the upstream's true Host."""
@@ -35,7 +36,6 @@ PRIVATE_DOMAINS = (".localhost", ".local", ".internal", ".svc")
 """Domains that no public name server answers for (RFC 6761, RFC 6762, ICANN's reserved ``internal``, and Kubernetes' ``svc``, which nobody has been
 given): a web page cannot come from there, so a request to such a name was meant for us. They cover containers, ECS and Kubernetes services."""
 
-_REGION = re.compile(r"[a-z]{2,6}(?:-[a-z]{1,12}){1,3}-[0-9]{1,2}")
 _NAME = re.compile(r"\.?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 
 
@@ -49,6 +49,7 @@ class TargetSettings:
     ``scheme://host[:port]`` (reached like this). ``own_hosts`` are public names of this proxy, ``llm.example.com`` or ``*.example.com``: only
     what is addressed to a name that is ours for certain is signed with the proxy's role (see ``Target.ours``). ``by_listener`` maps a host that
     we listen on to the URL that everything addressed to it goes to, whatever its service: before ``upstreams``.
+    ``use_fips`` and ``use_dualstack``: which of AWS's hosts serve requests that were addressed to us; a host that a caller names is taken as named.
     """
 
     upstreams: dict[str, str] = field(default_factory=dict)
@@ -58,6 +59,8 @@ class TargetSettings:
     extra_hosts: tuple[str, ...] = ()
     own_hosts: tuple[str, ...] = ()
     by_listener: dict[str, str] = field(default_factory=dict)
+    use_fips: bool = False
+    use_dualstack: bool = False
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -111,8 +114,7 @@ class Targets:
         self._by_signing: dict[str, str] = {}
         for service in table.services:
             self._by_signing.setdefault(service.signing_name, service.name)
-        self._partitions = tuple((re.compile(partition.regions), partition) for partition in table.partitions)
-        self._aws_host, self._by_prefix = _aws_hosts(table)
+        self._aws = AwsHosts(table)
         self._check()
         self._overrides = {name: parse_upstream(url, f"targets.upstreams.{name}") for name, url in settings.upstreams.items()}
         self._by_listener = {host: parse_upstream(url, f"targets.by_listener.{host}") for host, url in settings.by_listener.items()}
@@ -132,7 +134,7 @@ class Targets:
         if self._settings.default_region is not None:
             named.append(("targets.default_region", self._settings.default_region))
         for key, region in named:
-            if not _REGION.fullmatch(region):
+            if not REGION.fullmatch(region):
                 raise UsageError(f"{key}: {region!r} is not the name of an AWS region, such as us-east-1")
 
     def resolve(
@@ -176,9 +178,9 @@ class Targets:
         if len(named) > MAX_AUTHORITY_CHARS or len(host) > MAX_AUTHORITY_CHARS:
             raise TargetNotAllowed(f"the request names a host of more than {MAX_AUTHORITY_CHARS} characters")
         name, port = split_authority(named)
-        aws = self._aws_host.fullmatch(name)
+        aws = self._aws.read(name)
         if aws is not None:
-            return self._named_aws(scheme, name, port, host, self._by_prefix[aws["prefix"]], aws["region"])
+            return self._named_aws(scheme, name, port, host, *aws)
         extra = self._extra.get(f"{name}:{port}", self._extra.get(name))
         if extra is not None:
             return self._named_extra(scheme, name, port, host, extra, region, signing, service)
@@ -232,8 +234,8 @@ class Targets:
             name = self._standard_host(found, chosen)
             self._allow_region(chosen, name)
             upstream = Upstream("https", name, 443, "")
-        if chosen is None and (aws := self._aws_host.fullmatch(upstream.host)):
-            chosen = aws["region"]
+        if chosen is None and (aws := self._aws.read(upstream.host)):
+            chosen = aws[1]
         header = bracketed(upstream.host, None if upstream.port == default_port(upstream.scheme) else upstream.port)
         rewritten = header.lower() != host.lower() or bool(upstream.path)
         raw, ours = header.encode("utf-8", "surrogateescape"), self._is_ours(split_authority(host)[0], upstream)
@@ -261,7 +263,7 @@ class Targets:
     def _region(self, claimed: str | None) -> str | None:
         if claimed is None:
             return self._settings.default_region
-        if not _REGION.fullmatch(claimed):
+        if not REGION.fullmatch(claimed):
             raise TargetNotAllowed(f"the signature's region {_shown(claimed)} is not the name of an AWS region, such as us-east-1")
         return claimed
 
@@ -279,9 +281,13 @@ class Targets:
         return msgspec.structs.replace(upstream, host=upstream.host.replace("{region}", region))
 
     def _standard_host(self, service: Service, region: str) -> str:
-        partition = next((p for pattern, p in self._partitions if pattern.fullmatch(region)), self._partitions[0][1])
-        suffix = partition.dual_stack_suffix if service.dual_stack else partition.dns_suffix
-        return f"{service.host_prefixes[0]}.{region}.{suffix}"
+        settings = self._settings
+        name = self._aws.name(service, region, fips=settings.use_fips, dual_stack=settings.use_dualstack)
+        if name is None:
+            raise TargetNotAllowed(
+                f"{service.name} has no FIPS host in {region} that is known here (targets.use_fips); name one in targets.upstreams.{service.name}"
+            )
+        return name
 
 
 def own_listener(host: str, port: int) -> TargetNotAllowed:
@@ -289,19 +295,6 @@ def own_listener(host: str, port: int) -> TargetNotAllowed:
     return TargetNotAllowed(
         f"{bracketed(host, port)} is this proxy itself: name the provider's address in the call, or in targets.upstreams"
     )
-
-
-def _aws_hosts(table: RouteTable) -> tuple[re.Pattern[str], dict[str, Service]]:
-    """The pattern of all AWS runtime hosts (standard, FIPS, dual-stack, VPC endpoints), and whose prefix is whose."""
-    by_prefix = {prefix: service for service in table.services for prefix in service.host_prefixes}
-    prefixes = "|".join(re.escape(prefix) for prefix in sorted(by_prefix, key=len, reverse=True))
-    suffixes = "|".join(re.escape(suffix) for suffix in sorted({s for p in table.partitions for s in _suffixes(p)}))
-    pattern = rf"(?:vpce-[a-z0-9-]{{1,60}}\.)?(?P<prefix>{prefixes})\.(?P<region>{_REGION.pattern})\.(?:vpce\.)?(?:{suffixes})"
-    return re.compile(pattern), by_prefix
-
-
-def _suffixes(partition: Partition) -> tuple[str, str]:
-    return partition.dns_suffix, partition.dual_stack_suffix
 
 
 def _extra(entry: str) -> tuple[str, str]:
