@@ -68,7 +68,8 @@ class Serving:
             "log_level": "WARNING",
         }
         self._file = directory / "settings.yaml"
-        self._file.write_text(json.dumps(given | settings), encoding="utf-8")
+        self._settings = given | settings
+        self.write()
         self._pages: dict[str, int] = {}
 
     def __enter__(self) -> Self:
@@ -91,6 +92,10 @@ class Serving:
         self.process.stdout.close()
         for descriptor in self._pages.values():
             os.close(descriptor)
+
+    def write(self, **settings: Any) -> None:
+        """Write the settings file, with some changed."""
+        self._file.write_text(json.dumps(self._settings | settings), encoding="utf-8")
 
     def pids(self, role: str) -> list[int]:
         """Living children of a role, ``worker`` or ``recorder``."""

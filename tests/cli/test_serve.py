@@ -42,6 +42,25 @@ def test_it_prints_where_it_listens_and_what_to_set_and_serves_there(tmp_path: P
     assert serving.log.read_text() == ""
 
 
+def test_sighup_takes_over_a_changed_file_and_keeps_everything_if_it_is_wrong(tmp_path: Path) -> None:
+    with ScriptedUpstream(Script(output_tokens=3)) as upstream, Serving(tmp_path, upstream.url) as serving:
+        assert Caller(serving.address, "before", UNARY).result().status == 200
+        worker = serving.pid("worker")
+        serving.write(relay={"signing": "passthrough", "site": "over there"})
+        serving.send(signal.SIGHUP, serving.process.pid)
+        until(lambda: serving.pids("worker") not in ([], [worker]) and worker not in serving.pids("worker"), "another worker")
+        assert Caller(serving.address, "after", UNARY).result().status == 200
+        worker = serving.pid("worker")
+        serving.write(relay={"sining": "auto"}, workers=0)
+        serving.send(signal.SIGHUP, serving.process.pid)
+        until(lambda: "workers: 0 - must be above zero" in serving.log.read_text(), "both mistakes")
+        assert "SIGHUP: all settings stay as they were: 2 mistake(s) in the settings" in serving.log.read_text()
+        assert serving.pids("worker") == [worker]
+        assert Caller(serving.address, "still", UNARY).result().status == 200
+        assert serving.stop() == 0
+    assert {row.sdk_invocation_id: row.site for row in serving.rows()} == {"before": None, "after": "over there", "still": "over there"}
+
+
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
 def test_told_to_end_as_soon_as_it_listens_it_ends_in_order(tmp_path: Path, sig: signal.Signals) -> None:
     with Serving(tmp_path, "http://127.0.0.1:1") as serving:
