@@ -38,7 +38,7 @@ _NO_TEXT = _names(
 )
 """Members whose string is no text that a model reads or writes, or none whose tokens follow from its length (images)."""
 
-_NO_TREE = _names("tokens top_tokens prefill logprobs usage annotations citations cache_control cachePoint trace metrics")
+_NO_TREE = _names("tokens top_tokens prefill logprobs usage annotations citations cache_control cachePoint trace metrics finishReason")
 """Members below which nothing counts."""
 
 _AS_JSON = _names("input arguments args parameters inputSchema input_schema schema")
