@@ -175,7 +175,7 @@ class Supervisor:
         return {
             "heartbeat_fd": self._beats.descriptor,
             "spool_dir": str(self.spool_dir),
-            "ledger": {"path": str(self.ledger)},
+            "ledger": {"path": str(self.ledger), "days": self.config.ledger_days},
             "admin_fd": self._admin.fileno(),
             "admin_token": self.config.admin_token,
             # A service manager may signal all processes at once: then the recorder outlasts the workers' draining.

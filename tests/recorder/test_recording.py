@@ -6,7 +6,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ from streamgauge.records import Stalled
 from streamgauge.sinks.ledger import LedgerSettings
 from streamgauge.spool import SpoolSettings, SpoolWriter, find_workers
 from streamgauge.spool.layout import segment_numbers
-from tests.recorder.driving import abandon, account, recording_at, running
+from tests.recorder.driving import abandon, account, ledger_rows, recording_at, running
 from tests.spool.made import ended, exchange, started, status, until
 
 QUICK = SpoolSettings(batch_seconds=0.001)
@@ -284,6 +284,22 @@ def test_what_was_deleted_before_it_was_read_is_counted_under_its_reason(tmp_pat
     found = account(tmp_path / "ledger.db")
     assert found.outcomes == dict.fromkeys(["read", "after"], "completed")
     assert (found.seen, found.unmeasured, found.finished) == (12, {"spool_deleted": 10}, True)
+
+
+def test_rows_beyond_their_days_are_deleted_while_it_records_and_stay_in_the_sums(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamgauge.recorder.recording.PRUNE_ROWS", 7)
+    now = datetime.now(UTC)
+    with running(Recording(str(tmp_path / "spool"), LedgerSettings(str(tmp_path / "ledger.db"), 0.01, days=1.0))) as recording:
+        writer = SpoolWriter(tmp_path / "spool", QUICK, "w0")
+        for hours in range(48):
+            writer.seen()
+            writer.append(ended(f"{hours:02}", started_at=(now - timedelta(hours=hours, minutes=1)).isoformat().replace("+00:00", "Z")))
+        until(lambda: recording.summary()["rows"] == 48)
+        recording._clock.prune_at = 0.0
+        until(lambda: len(ledger_rows(tmp_path / "ledger.db")) == 24)
+        assert (recording.summary()["seen"], recording.summary()["rows"]) == (48, 48)
+        assert writer.close()
+    assert [row.exchange_id for row in ledger_rows(tmp_path / "ledger.db")] == [f"{hours:02}" for hours in range(23, -1, -1)]
 
 
 def test_stopping_waits_for_workers_that_still_drain(tmp_path: Path) -> None:

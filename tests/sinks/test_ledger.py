@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import sqlalchemy as sa
 
 from streamgauge.errors import CouldNotRun
 from streamgauge.records import Measurement
+from streamgauge.sinks import ledger_statements as sql
 from streamgauge.sinks.ledger import Batch, InFlight, Ledger, LedgerLost, LedgerSettings, LedgerUnavailable, Stored, WorkerLine
 from streamgauge.sinks.ledger_read import open_for_reading
 from streamgauge.sinks.ledger_table import exchanges
@@ -191,4 +193,28 @@ def test_a_ledger_of_a_newer_version_is_left_alone(path: Path) -> None:
     ledger = ledger_at(path)
     with pytest.raises(CouldNotRun, match=r"ledger\.db.*newer"):
         ledger.load()
+    ledger.close()
+
+
+def test_old_rows_are_deleted_a_few_at_a_time_and_stay_in_the_accounts(tmp_path: Path) -> None:
+    ledger = Ledger(LedgerSettings(str(tmp_path / "ledger.db")))
+    ledger.load()
+    rows = [ended(f"x{n}", started_at=f"2026-11-{n + 10}T00:00:00.000000Z").measurement for n in range(10)]
+    ledger.commit(Batch(rows={"w": rows}, workers=[WorkerLine("w", seen=10)]))
+    before = datetime(2026, 11, 17, tzinfo=UTC)
+    assert [ledger.prune(before, 5) for _ in range(3)] == [5, 2, 0]
+    connection = ledger._file.connection()
+    assert [row[0] for row in connection.execute("SELECT exchange_id FROM exchanges ORDER BY 1")] == ["x7", "x8", "x9"]
+    assert connection.execute("SELECT seen, rows FROM workers").fetchall() == [(10, 10)]
+    assert connection.execute("SELECT value FROM meta WHERE key = 'pruned_rows'").fetchall() == [("7",)]
+    assert ledger.load().outcomes == {"completed": 10}
+    ledger.close()
+
+
+def test_to_find_old_rows_needs_no_look_at_the_others(tmp_path: Path) -> None:
+    ledger = Ledger(LedgerSettings(str(tmp_path / "ledger.db")))
+    ledger.load()
+    plan = ledger._file.connection().execute(f"EXPLAIN QUERY PLAN {sql.DELETE_OLD}", ("2026", 5)).fetchall()
+    assert "exchanges_started_at" in str(plan)
+    assert "SCAN" not in str(plan)
     ledger.close()

@@ -6,7 +6,6 @@ import contextlib
 import os
 import shlex
 import sys
-import tempfile
 import time
 import uuid
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streamgauge import endpoints
+from streamgauge.cli.run_folders import new_folder
 from streamgauge.errors import StreamgaugeError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def run(
     given = upstreams(upstream) if upstream else {}
     redirection = endpoints.redirect(os.environ, given, aws_files.endpoints(os.environ))
     hosts = [f"127.0.0.{number}" for number in range(1, len(redirection.ways) + 1)]
-    where = ledger or str(Path(tempfile.mkdtemp(prefix="streamgauge-run-")) / "ledger.db")
+    where = ledger or str(new_folder() / "ledger.db")
     settings = load(
         config,
         overrides([f"{host}:0" for host in hosts], "127.0.0.1:0", upstream, where, None, signing, region or endpoints.region(os.environ))

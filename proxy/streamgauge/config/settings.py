@@ -14,7 +14,7 @@ from streamgauge.workload import WorkloadSettings
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
-MAY_BE_ZERO = frozenset({"drain_seconds", "relay.upstream_idle_connections", "relay.dns_age"})
+MAY_BE_ZERO = frozenset({"drain_seconds", "ledger_days", "relay.upstream_idle_connections", "relay.dns_age"})
 """Numbers whose zero means something: end at once, keep no idle connection, ask for a name's addresses each time."""
 
 
@@ -34,6 +34,7 @@ class Config:
     admin: str = "127.0.0.1:8788"
     admin_token: str | None = None
     ledger: str | None = None
+    ledger_days: float = 90.0
     spool_dir: str | None = None
     workers: int | Literal["auto"] = 1
     drain_seconds: float = 30.0

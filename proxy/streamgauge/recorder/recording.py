@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -50,6 +50,12 @@ BEHIND_SECONDS = 10.0
 COUNTED_SECONDS = 60.0
 """How long it is said that exchanges were only counted."""
 
+PRUNE_ROWS = 500
+"""Old rows deleted at once: some ten milliseconds, in which nothing is committed."""
+
+PRUNE_SECONDS = (0.1, 60.0)
+"""The pause between two deletions while there is more to delete (so 5,000 rows a second at most), and while there is none."""
+
 OPEN_SHOWN = 1000
 """Open exchanges in one answer, the oldest first; the number of all is always given."""
 
@@ -61,6 +67,7 @@ class _Clock:
     discovered: float = 0.0
     committed: float = 0.0
     caught_up: float = 0.0
+    prune_at: float = 0.0
 
 
 class Recording:
@@ -186,7 +193,14 @@ class Recording:
             self._commit()
         for name in ended:
             self._bury(name)
+        if self._settings.days and now >= self._clock.prune_at and not stopping:
+            self._prune(now)
         return count
+
+    def _prune(self, now: float) -> None:
+        before = datetime.now(UTC) - timedelta(days=self._settings.days)
+        deleted = self._insist(lambda: self._ledger.prune(before, PRUNE_ROWS))
+        self._clock.prune_at = now + PRUNE_SECONDS[deleted < PRUNE_ROWS]
 
     def _due(self, now: float) -> bool:
         waited = now - self._clock.committed

@@ -22,6 +22,7 @@ from streamgauge.errors import CouldNotRun, StreamgaugeError
 from streamgauge.records import Measurement, Started
 from streamgauge.sinks import ledger_statements as sql
 from streamgauge.sinks.ledger_file import LedgerFile
+from streamgauge.sinks.ledger_table import PRUNED_ROWS
 
 
 class LedgerUnavailable(StreamgaugeError):
@@ -41,12 +42,14 @@ class LedgerSettings:
     """Where the ledger is and how often it is committed. Times in seconds.
 
     A row is at most ``commit_seconds`` late, unless ``commit_rows`` of them are waiting. ``busy_seconds`` is one wait for somebody else's lock.
+    Rows of exchanges that began more than ``days`` ago are deleted; 0: never.
     """
 
     path: str
     commit_seconds: float = 0.2
     commit_rows: int = 2000
     busy_seconds: float = 1.0
+    days: float = 0.0
 
 
 @dataclass
@@ -144,6 +147,19 @@ class Ledger:
             self._file.shorten_wal(time.monotonic())
         return inserted
 
+    def prune(self, before: datetime, at_most: int) -> int:
+        """Delete the oldest exchanges begun before a moment, ``at_most`` so many; returns how many. The accounts keep them.
+
+        Raises as ``commit``.
+        """
+        with self._errors() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            deleted = connection.execute(sql.DELETE_OLD, (_stamp(before), at_most)).rowcount
+            if deleted:
+                connection.execute(sql.ADD_PRUNED, (PRUNED_ROWS, str(deleted)))
+            connection.execute("COMMIT")
+        return deleted
+
     def begin_new(self) -> Path | None:
         """Set the present file aside, if there is one, so that the next call makes a new one. Returns its new name.
 
@@ -218,7 +234,7 @@ def _transaction(connection: sqlite3.Connection, batch: Batch, insert: Insert) -
         sql.PUT_IN_FLIGHT, [(o.started.exchange_id, o.worker_id, encode(o.started), o.ttft, o.upstream_ttft) for o in batch.open]
     )
     connection.executemany(sql.DELETE_IN_FLIGHT, [(exchange_id,) for exchange_id in batch.over])
-    now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    now = _stamp(datetime.now(UTC))
     for line in batch.workers:
         rows = line.rows + sum(inserted.get(line.worker_id, Counter()).values())
         connection.execute(
@@ -230,6 +246,11 @@ def _transaction(connection: sqlite3.Connection, batch: Batch, insert: Insert) -
     connection.executemany(sql.ADD_TOTAL, list(outcomes.items()))
     connection.execute("COMMIT")
     return inserted
+
+
+def _stamp(moment: datetime) -> str:
+    """As the rows spell it, so that text compares as time."""
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _insert_many(connection: sqlite3.Connection, rows: Sequence[Measurement]) -> Counter[str]:

@@ -73,6 +73,17 @@ ALL_TOTALS = _text(sa.select(totals.c.outcome, totals.c.count))
 
 PUT_META = _put(meta)
 
+DELETE_OLD = "DELETE FROM exchanges WHERE rowid IN (SELECT rowid FROM exchanges WHERE started_at < ? ORDER BY started_at LIMIT ?)"
+"""Parameters: began before, at most."""
+
+_more = insert(meta)
+ADD_PRUNED = _text(
+    _more.on_conflict_do_update(
+        index_elements=["key"],
+        set_={"value": sa.cast(sa.cast(meta.c.value, sa.BigInteger) + sa.cast(_more.excluded.value, sa.BigInteger), sa.String)},
+    )
+)
+
 
 def add_column(column: sa.Column[Any]) -> str:
     """The statement that gives an older table ``exchanges`` a ``column`` it lacks. What rows had before is unknown, so it may be null."""

@@ -90,7 +90,7 @@ totals = sa.Table(
     sa.Column("outcome", sa.String, primary_key=True),
     sa.Column("count", sa.BigInteger, nullable=False),
 )
-"""Rows of ``exchanges`` by outcome, kept so that nobody has to count millions of rows."""
+"""All rows there have been in ``exchanges`` by outcome, kept so that nobody has to count millions of rows; those deleted for their age count."""
 
 meta = sa.Table(
     "meta",
@@ -98,4 +98,7 @@ meta = sa.Table(
     sa.Column("key", sa.String, primary_key=True),
     sa.Column("value", sa.String, nullable=False),
 )
-"""Facts about the file: ``schema_version``, ``created_at``, ``created_by``."""
+"""Facts about the file: ``schema_version``, ``created_at``, ``created_by`` and ``PRUNED_ROWS``."""
+
+PRUNED_ROWS = "pruned_rows"
+"""Key in ``meta``: how many rows were deleted for their age; absent while there are none. Rows in the table and these are the accounts' rows."""
