@@ -19,6 +19,7 @@ from streamgauge.relay.identity import name
 
 if TYPE_CHECKING:
     from streamgauge.framing.http1 import ResponseHead
+    from streamgauge.relay.afterwards import Afterwards
     from streamgauge.relay.estimates import Kept
     from streamgauge.relay.request_body import Hold
 
@@ -58,9 +59,11 @@ class Exchange:
 
     ``unframed``: only the end of its connection tells the application that the answer is whole. ``on_record``: its beginning was told to
     the spool, or needs not be any more. ``kept``: what an estimate of its tokens may need.
+    ``afterwards``: who reads on when the application has gone.
     """
 
     __slots__ = (
+        "afterwards",
         "continued",
         "done",
         "first_output",
@@ -111,6 +114,7 @@ class Exchange:
         self.on_record = False
         self.hold: Hold | None = None
         self.kept: Kept | None = None
+        self.afterwards: Afterwards | None = None
         self.route: RouteKey = (None, None, None)
         self.status: int | None = None
         self.upstream: Upstream | None = None
@@ -155,6 +159,7 @@ class Exchange:
     def complete(self, at: int) -> None:
         """The response ended as it should."""
         if self.verdict is not None or self.status is None:
+            self._ended_afterwards(at, whole=self.status is not None)
             return
         observation = self.observation
         observation.points.last_byte = at
@@ -166,6 +171,7 @@ class Exchange:
     def upstream_broke(self, error_type: str, at: int) -> None:
         """The upstream failed. Before the head the walk still can reply; after it the application gets what came, and then no proper end."""
         if self.verdict is not None:
+            self._ended_afterwards(at, whole=False)
             return
         self.observation.points.last_byte = at
         self.upstream_error = error_type
@@ -177,14 +183,35 @@ class Exchange:
         self._over(of_break(error_type, streaming=begun and bool(self.observation.streaming)))
 
     def downstream_lost(self, at: int) -> None:
-        """The application went away: the provider shall see what it would see without us."""
+        """The application went away: the provider shall see what it would see without us, unless its counts are waited for."""
         if self.verdict is not None:
             return
         self.keep_alive = False
         self.observation.points.last_byte = self.observation.points.finished = at
         if self.upstream is not None:
+            if self.afterwards is not None and self.afterwards.begin(self):
+                self.verdict = CLIENT_CANCELLED
+                self.resume(at)
+                return
             self.upstream.abort()
         self._over(CLIENT_CANCELLED)
+
+    def abandon(self) -> None:
+        """Enough was read of an answer that nobody waits for."""
+        self._ended_afterwards(perf_counter_ns(), whole=False)
+
+    def _ended_afterwards(self, at: int, *, whole: bool) -> None:
+        """The upstream's part is over, after the application's was."""
+        if self.afterwards is None or not self.afterwards.end(self):
+            return
+        upstream, self.upstream = self.upstream, None
+        self.observation.points.last_byte = at
+        if whole:
+            self.observation.end_of_body()
+        elif upstream is not None:
+            upstream.abort()
+        if not self.done.done():
+            self.done.set_result(None)
 
     def pause(self, at: int) -> None:
         """The application does not keep up."""

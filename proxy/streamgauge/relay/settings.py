@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from streamgauge.relay.clients import LimitSettings
 from streamgauge.relay.signing import SigningMode
 from streamgauge.tokens.settings import EstimateSettings
+
+OnClientDisconnect = Literal["close", "drain"]
+"""What becomes of an answer whose application has gone."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,8 @@ class RelaySettings:
     seldom meets a connection that is about to go.
     ``upstream_age``: no new request on older connections, so that a change of address is followed.
     ``dns_age``: how long a name's addresses are used without asking again.
+    ``on_client_disconnect``: ``close`` ends the provider's work when the application goes, as it would be without us; ``drain`` reads on for the
+    provider's token counts, for at most ``disconnect_drain_seconds`` and ``disconnect_drain_bytes``.
     ``egress_proxy``: URL of the corporate proxy that ``https`` upstreams are reached through by CONNECT, or ``environment`` for ``HTTPS_PROXY``'s;
     hosts in ``NO_PROXY`` are reached without.
     ``estimates``: of token counts that the provider does not state.
@@ -49,6 +55,9 @@ class RelaySettings:
     tls_timeout: float = 60.0
     first_byte_timeout: float = 3600.0
     read_timeout: float = 3600.0
+    on_client_disconnect: OnClientDisconnect = "close"
+    disconnect_drain_seconds: float = 60.0
+    disconnect_drain_bytes: int = 8 << 20
     body_timeout: float = 60.0
     keepalive: float = 400.0
     upstream_idle: float = 50.0

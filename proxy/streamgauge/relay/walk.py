@@ -25,6 +25,7 @@ from streamgauge.measure.observation import Observation
 from streamgauge.measure.timing import Points
 from streamgauge.records import Measurement, Operation
 from streamgauge.relay import identity, local_reply
+from streamgauge.relay.afterwards import Afterwards
 from streamgauge.relay.clients import clients
 from streamgauge.relay.estimates import Estimates
 from streamgauge.relay.exchange import Exchange
@@ -84,8 +85,20 @@ class RequestWalk:
         self.clients = clients(settings.limits, asyncio.get_running_loop())
         self._proxy_id = proxy_id
         self._loop = asyncio.get_running_loop()
-        self.draining = False
+        self._afterwards = Afterwards(self._loop, settings) if settings.on_client_disconnect == "drain" else None
+        self._draining = False
         self.under_way = 0
+
+    @property
+    def draining(self) -> bool:
+        """Connections end behind their next answer."""
+        return self._draining
+
+    @draining.setter
+    def draining(self, value: bool) -> None:
+        self._draining = value
+        if value and self._afterwards is not None:
+            self._afterwards.stop()
 
     async def walk(self, connection: Downstream, message: RawRequestMessage, body: StreamReader, head_at: int) -> bool:
         """Serve one request; whether the connection may serve another. Every request ends in one measurement or is counted."""
@@ -122,7 +135,7 @@ class RequestWalk:
                 self.under_way -= 1
                 if self.clients is not None:
                     self.clients.end(connection)
-        return exchange.keep_alive and not message.should_close and not self.draining
+        return exchange.keep_alive and not message.should_close and not self._draining
 
     def _open(
         self,
@@ -160,7 +173,9 @@ class RequestWalk:
         observation = Observation(Points(head=head_at), streaming=operation.streaming)
         done = self._loop.create_future()
         http_1_0 = message.version < (1, 1)
-        return Exchange(done, connection.transport, operation, observation, measurement, self._journal.first_output, http_1_0=http_1_0)
+        made = Exchange(done, connection.transport, operation, observation, measurement, self._journal.first_output, http_1_0=http_1_0)
+        made.afterwards = self._afterwards
+        return made
 
     async def _serve(
         self,
