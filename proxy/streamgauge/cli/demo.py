@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import shutil
 import sys
 import tempfile
@@ -110,13 +111,15 @@ def _forget_the_users_setup() -> None:
 @contextlib.contextmanager
 def _upstream(*, model: bool) -> Iterator[str]:
     """The provider's place, in a process of its own: its moments must not depend on the callers' Python. Raises ``CouldNotRun``."""
+    from streamgauge.cli.output import patient
     from streamgauge.testing.process import UpstreamProcess
 
     if model:
         _need_model()
     with contextlib.ExitStack() as stack:
         try:
-            upstream = stack.enter_context(UpstreamProcess("--profile", "model" if model else "demo"))
+            with patient("waiting for the demo's upstream to start"):
+                upstream = stack.enter_context(UpstreamProcess("--profile", "model" if model else "demo"))
         except RuntimeError as error:
             raise CouldNotRun(f"the demo's upstream did not start: {error}") from error
         yield upstream.url
@@ -269,15 +272,15 @@ def _report(ledger: Path) -> None:
     print()
     measured.show(ledger, by="model", listed=0, aim=SLOW)
     slowest = measured.show_slowest(ledger)
-    at = f"--ledger {ledger}"
+    at, program = f"--ledger {shlex.quote(str(ledger))}", measured.program()
     print(
         "\nWhat to do next",
         "  measure your own application, unchanged:",
-        "    streamgauge run -- python your_app.py",
+        f"    {program} run -- python your_app.py",
         "  look closer at these calls:",
-        f"    streamgauge exchanges {at}",
-        f"    streamgauge exchanges show {slowest or 'ID'} {at}",
-        f"    streamgauge report errors {at}",
-        f"    streamgauge report latency --by operation,model {at}",
+        f"    {program} exchanges {at}",
+        f"    {program} exchanges show {slowest or 'ID'} {at}",
+        f"    {program} report errors {at}",
+        f"    {program} report latency --by operation,model {at}",
         sep="\n",
     )

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 
 LISTED = 20
 """Up to this many calls are shown one by one: a screenful."""
+
+
+def program() -> str:
+    """How this program was called, for commands to be copied: by its path where its name alone finds none (``.venv/bin/streamgauge``)."""
+    called = sys.argv[0]
+    return called if Path(called).name == "streamgauge" and shutil.which("streamgauge") is None else "streamgauge"
 
 
 def count(ledger: Path, where: list[str] | None = None) -> int:
