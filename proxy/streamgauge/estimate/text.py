@@ -55,13 +55,16 @@ def prompt_text(body: bytes) -> list[str]:
 
 def answer_text(body: bytes, *, event_stream: bool = False) -> list[str]:
     """The generated texts in an answer's body: one JSON document, lines of JSON, or server-sent events; ``event_stream``: those in the
-    payloads of AWS's frames. What is half or no JSON is left out.
+    payloads of AWS's frames. A stream's deltas make one text. What is half or no JSON is left out.
     """
     if event_stream:
         body = _payloads(body)
     whole = _json(body)
-    documents = [whole] if whole is not None else [_json(line.removeprefix(b"data:")) for line in body.splitlines()]
-    return [text for document in documents for text in _generated(document)]
+    if whole is not None:
+        return list(_generated(whole))
+    deltas = (text for line in body.splitlines() for text in _generated(_json(line.removeprefix(b"data:"))))
+    joined = "".join(deltas)  # a delta may end within a word, of which tokens know nothing
+    return [joined] if joined else []
 
 
 def _payloads(body: bytes) -> bytes:
