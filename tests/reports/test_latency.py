@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import typing
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from streamgauge.records import Measurement
 from streamgauge.reports import latency
 from streamgauge.reports.latency import MAX_GROUPS, LatencyReport, Objective, columns, objective, report
 from streamgauge.reports.selection import Selection, condition
+from streamgauge.workload import WorkloadClass
 from tests.reports.ledgers import measured
 
 
@@ -118,14 +120,33 @@ def test_a_dimension_that_is_also_a_figure_s_column_is_asked_for_once() -> None:
     ]  # the mode is there anyway
 
 
+def test_an_objective_is_of_classes_in_which_somebody_waits_unless_it_names_one() -> None:
+    rows = [measured(workload_class=name, e2e=9.0) for name in ("interactive", "realtime", "batch", "unclassified")]
+    for text, expected in [("e2e=5s", (2, 2)), ("batch:e2e=5s", (1, 3)), ("any:e2e=5s", (4, 0)), ("unclassified:e2e=5s", (1, 3))]:
+        over = reported(rows, aim=objective(text)).over
+        assert (over.over, over.outside) == expected
+
+
+def test_the_classes_are_those_that_exchanges_can_have() -> None:
+    assert set(latency.CLASSES) == set(typing.get_args(WorkloadClass))
+
+
 def test_an_objective_is_read_with_its_unit() -> None:
     assert objective("ttft=800ms") == Objective("ttft", 0.8)
     assert objective("e2e=30") == Objective("e2e", 30)
+    assert objective("batch:e2e=60s") == Objective("e2e", 60, ("batch",))
+    assert objective("any:ttft=1s") == Objective("ttft", 1, latency.CLASSES)
     assert objective(None) == latency.DEFAULT_OBJECTIVE
 
 
 @pytest.mark.parametrize(
-    ("text", "told"), [("2s", "write figure=limit"), ("tft=1s", r"did you mean ttft\?"), ("ttft=soon", "not a duration")]
+    ("text", "told"),
+    [
+        ("2s", "write figure=limit"),
+        ("tft=1s", r"did you mean ttft\?"),
+        ("ttft=soon", "not a duration"),
+        ("bath:e2e=1s", r"did you mean batch\?"),
+    ],
 )
 def test_an_objective_that_cannot_work_is_refused(text: str, told: str) -> None:
     with pytest.raises(UsageError, match=told):

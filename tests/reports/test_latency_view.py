@@ -70,7 +70,18 @@ def test_no_name_is_cut_off_on_a_narrow_screen() -> None:
 def test_the_verdict_counts_what_it_could_not_judge() -> None:
     found = reported([measured(ttft=3.0), measured(), measured(**WHOLE)])
     assert verdict(found) == ["TTFT objective 2.00 s: 1 of 2 exchanges were over it (50 %); 1 more have no TTFT"]
-    assert verdict(reported([measured(**WHOLE)])) == ["TTFT objective 2.00 s: no exchange in this selection has that figure"]
+    assert verdict(reported([measured(**WHOLE)])) == [
+        "TTFT objective 2.00 s: no interactive or realtime exchange in this selection has that figure"
+    ]
+
+
+def test_calls_of_another_class_are_counted_apart_from_the_objective() -> None:
+    rows = [measured(ttft=3.0), measured(workload_class="batch", ttft=9.0), measured(workload_class="unclassified")]
+    assert verdict(reported(rows)) == [
+        "TTFT objective 2.00 s: 1 of 1 exchange were over it (100 %); 2 of another workload class have no such objective"
+    ]
+    (told,) = verdict(reported(rows[2:]))
+    assert told.endswith("; 1 of another workload class have no such objective, --objective any:ttft=... takes all")
 
 
 def test_who_spent_the_time_is_told_to_the_first_token_and_in_whole() -> None:
@@ -100,7 +111,14 @@ def test_programs_get_seconds_and_null() -> None:
     stream, whole = records(found)
     assert (stream["team"], stream["streaming"], stream["counted"], stream["ttft_n"], stream["ttft_p50"]) == ("search", True, 1, 1, 1.101)
     assert (whole["ttft_n"], whole["ttft_p99"]) == (0, None)
-    assert summary(found)["objective"] == {"figure": "ttft", "limit": 2.0, "measured": 1, "over": 0}
+    assert summary(found)["objective"] == {
+        "figure": "ttft",
+        "limit": 2.0,
+        "classes": ["interactive", "realtime"],
+        "measured": 1,
+        "over": 0,
+        "outside": 0,
+    }
 
 
 def test_values_of_dimensions_are_shown_as_words() -> None:

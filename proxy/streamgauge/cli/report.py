@@ -26,7 +26,9 @@ Format = Annotated[
 Aim = Annotated[
     str | None,
     typer.Option(
-        "--objective", metavar="FIGURE=LIMIT", help="What should not be exceeded: ttft, upstream_ttft, tpot or e2e. Default: ttft=2s."
+        "--objective",
+        metavar="[CLASS:]FIGURE=LIMIT",
+        help="What should not be exceeded: ttft, upstream_ttft, tpot or e2e; of calls of a workload class, or any:. Default: ttft=2s, of interactive and realtime calls.",
     ),
 ]
 Plot = Annotated[bool | None, typer.Option("--plot/--no-plot", help="The distribution of TTFT as a picture. Default: on a terminal.")]

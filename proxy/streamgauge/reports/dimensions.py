@@ -51,7 +51,8 @@ DIMENSIONS: dict[str, str] = {
     "hour": "the UTC hour in which the exchange started",
     "day": "the UTC day in which the exchange started",
     "prompt_band": "input tokens in ranges: " + ", ".join(PROMPT_BANDS.labels),
-    "concurrency_band": "exchanges in flight on the same route, in the same worker, at the start, in ranges: " + ", ".join(CONCURRENCY_BANDS.labels),
+    "concurrency_band": "exchanges in flight on the same route, in the same worker, at the start, in ranges: "
+    + ", ".join(CONCURRENCY_BANDS.labels),
     "streaming": "whether the answer was streamed; of an error, whether a stream was asked for",
     "outcome": "how the exchange ended",
     "side": "whose doing it was: upstream, downstream or proxy",

@@ -24,12 +24,20 @@ MAX_GROUPS = 10_000
 OBJECTIVES = ("ttft", "upstream_ttft", "tpot", "e2e")
 
 
+WAITED_FOR = ("interactive", "realtime")
+"""Workload classes in which somebody waits: without a class in front, an objective is theirs. Of what is unclassified nobody knows."""
+
+CLASSES = (*WAITED_FOR, "batch", "unclassified")
+ANY = "any"
+
+
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """``figure`` should not be above ``limit`` seconds."""
+    """``figure`` should not be above ``limit`` seconds for calls of ``classes``."""
 
     figure: str = "ttft"
     limit: float = 2.0
+    classes: tuple[str, ...] = WAITED_FOR
 
 
 DEFAULT_OBJECTIVE = Objective()
@@ -37,15 +45,25 @@ DEFAULT_OBJECTIVE = Objective()
 
 
 def objective(text: str | None) -> Objective:
-    """``ttft=1.0s`` as an objective. Raises ``UsageError``."""
+    """``ttft=1.0s`` or, for one workload class or ``any``, ``batch:e2e=60s`` as an objective. Raises ``UsageError``."""
     if text is None:
         return DEFAULT_OBJECTIVE
     figure, separator, limit = (part.strip() for part in text.partition("="))
+    named, colon, rest = figure.partition(":")
+    figure = rest.strip() if colon else figure
     if not separator:
         raise UsageError(f"--objective {text!r}: write figure=limit, for example --objective ttft=1.0s")
     if figure not in OBJECTIVES:
         raise UsageError(f"--objective {text}: no figure {figure}{nearest(figure, OBJECTIVES)}; there are {', '.join(OBJECTIVES)}")
-    return Objective(figure, duration(f"--objective {text}", limit))
+    return Objective(figure, duration(f"--objective {text}", limit), _classes(text, named.strip()) if colon else WAITED_FOR)
+
+
+def _classes(text: str, named: str) -> tuple[str, ...]:
+    if named == ANY:
+        return CLASSES
+    if named not in CLASSES:
+        raise UsageError(f"--objective {text}: no class {named}{nearest(named, (*CLASSES, ANY))}; there are {', '.join((*CLASSES, ANY))}")
+    return (named,)
 
 
 @dataclass(slots=True)
@@ -72,11 +90,15 @@ class Group:
 
 @dataclass(slots=True)
 class OverObjective:
-    """How many exchanges have the objective's figure, how many are over it, and who spent their seconds."""
+    """How many exchanges of the objective's classes have its figure, how many are over it, and who spent their seconds.
+
+    ``outside``: exchanges of other classes, which it says nothing about.
+    """
 
     objective: Objective
     measured: int = 0
     over: int = 0
+    outside: int = 0
     first_token: dict[str, float] = field(default_factory=lambda: dict.fromkeys(SPENDERS, 0.0))
     whole: dict[str, float] = field(default_factory=lambda: dict.fromkeys(SPENDERS, 0.0))
 
@@ -109,7 +131,7 @@ class LatencyReport:
 
 def columns(selection: Selection) -> list[str]:
     """What the rows given to ``report`` must hold, by these names and in this order."""
-    return list(dict.fromkeys([*selection.by, "streaming", "outcome", "label", *MEASURED, *TIMED_COLUMNS]))
+    return list(dict.fromkeys([*selection.by, "streaming", "outcome", "label", "workload_class", *MEASURED, *TIMED_COLUMNS]))
 
 
 def report(rows: Iterable[Sequence[Any]], selection: Selection, aim: Objective, limit: int = MAX_VALUES) -> LatencyReport:
@@ -119,7 +141,7 @@ def report(rows: Iterable[Sequence[Any]], selection: Selection, aim: Objective, 
     by = [at[name] for name in dimensions]
     streaming, outcome, label = at["streaming"], at["outcome"], at["label"]
     figures = [(name, at[name]) for name in MEASURED]
-    aimed = at[aim.figure]
+    aimed, workload, classes = at[aim.figure], at["workload_class"], frozenset(aim.classes)
     every = selection.names("outcome")
     pool, groups, over = Pool(limit), _Groups(dimensions), OverObjective(aim)
     others: Counter[str] = Counter()
@@ -136,7 +158,9 @@ def report(rows: Iterable[Sequence[Any]], selection: Selection, aim: Objective, 
             value = row[i]
             if value is not None:
                 pool.add(group.samples[name], value)
-        if row[aimed] is not None:
+        if row[workload] not in classes:
+            over.outside += 1
+        elif row[aimed] is not None:
             over.measured += 1
             if row[aimed] > aim.limit:
                 over.take(cast("Timed", row))

@@ -99,11 +99,14 @@ def verdict(report: LatencyReport) -> list[str]:
     """How many are over the objective, in a sentence."""
     over, figure = report.over, FIGURES[report.over.objective.figure]
     aim = f"{figure.heading} objective {duration(over.objective.limit)}"
+    outside = f"{over.outside:,} of another workload class have no such objective" if over.outside else ""
     if not over.measured:
-        return [f"{aim}: no exchange in this selection has that figure"]
+        advice = f"; {outside}, --objective any:{over.objective.figure}=... takes all" if outside else ""
+        return [f"{aim}: no {' or '.join(over.objective.classes)} exchange in this selection has that figure{advice}"]
     told = f"{aim}: {over.over:,} of {plural(over.measured, 'exchange')} were over it ({percent(over.over, over.measured)})"
-    without = report.counted - over.measured
-    return [told + (f"; {without:,} more have no {figure.heading}" if without else "")]
+    without = report.counted - over.measured - over.outside
+    rest = [f"{without:,} more have no {figure.heading}"] if without else []
+    return ["; ".join([told, *rest, *([outside] if outside else [])])]
 
 
 def spenders(report: LatencyReport) -> Table | None:
@@ -160,7 +163,14 @@ def summary(report: LatencyReport) -> dict[str, Any]:
     """The objective, who spent the time over it, and what is not in the percentiles; seconds."""
     over = report.over
     return {
-        "objective": {"figure": over.objective.figure, "limit": over.objective.limit, "measured": over.measured, "over": over.over},
+        "objective": {
+            "figure": over.objective.figure,
+            "limit": over.objective.limit,
+            "classes": list(over.objective.classes),
+            "measured": over.measured,
+            "over": over.over,
+            "outside": over.outside,
+        },
         "spent_until_first_token": over.first_token,
         "spent_whole": over.whole,
         "other_outcomes": dict(report.others),
