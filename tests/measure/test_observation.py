@@ -330,3 +330,22 @@ def test_nothing_a_dialect_does_reaches_the_relay(
     assert isinstance(m, Measurement)
     assert announced == (m.ttft is not None)
     assert all(value is None or value >= 0 for value in (m.itl_max, m.gap_provider, m.gap_proxy, m.gap_reader, m.tpot))
+
+
+def test_how_much_text_came_is_known_where_counts_are_missing_and_nowhere_else() -> None:
+    for usage, cut, expected in (
+        (None, False, (40, b"kept")),
+        (None, True, (40, b"kept")),
+        (Usage(input_tokens=5), True, (40, b"kept")),
+        (Usage(5, 6), False, (0, None)),
+        (Usage(5, 6), True, (0, None)),
+    ):
+        observation = observe([VISIBLE, (UsageReported(usage),) if usage is not None else ()])
+        dialect = observation._dialect
+        assert isinstance(dialect, Scripted)
+        dialect.written, dialect.kept = 40, b"kept"
+        fed(observation, 300, 400)
+        if not cut:
+            observation.end_of_body()
+        ended(observation, 500)
+        assert (observation.written, observation.kept) == expected

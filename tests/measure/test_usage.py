@@ -80,3 +80,12 @@ def test_a_count_is_known_exactly_where_somebody_stated_it(statements: list[Usag
     for name in FIELDS:
         stated = [value for value in (getattr(counts, name) for counts in statements) if value is not None]
         assert getattr(result, name) == (stated[-1] if stated else None)
+
+
+@given(usage, usage)
+def test_usage_is_whole_once_both_directions_are_stated_by_whomever(first: Usage, other: Usage) -> None:
+    made = tally(UsageReported(first), UsageReported(other, preferred=False))
+    stands = made.result()
+    assert stands is not None
+    assert made.is_whole == (stands.input_tokens is not None and stands.output_tokens is not None)
+    assert not tally().is_whole

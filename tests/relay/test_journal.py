@@ -11,13 +11,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from streamgauge.records import Ended, FirstOutput, Measurement, SpoolRecord, Started
+from streamgauge.dialects import open_dialect
+from streamgauge.records import Ended, FirstOutput, Measurement, RequestFacts, SpoolRecord, Started
 from streamgauge.relay.estimates import Estimates
 from streamgauge.relay.exchange import Exchange
 from streamgauge.relay.journal import DRAIN_NOTICED_NS, Journal, _started
 from streamgauge.spool import SpoolSettings, SpoolWriter
 from streamgauge.tokens.settings import EstimateSettings
-from tests.relay.loopback import exchange, on_uvloop, until
+from tests.relay.loopback import exchange, on_uvloop, until, within
 from tests.spool.made import read_all, spools
 
 
@@ -27,7 +28,8 @@ class Book:
     def __init__(self, directory: Path) -> None:
         self.spool = SpoolWriter(directory, SpoolSettings(), "w0")
         loop = asyncio.get_running_loop()
-        self.journal = Journal(self.spool, "p", None, loop, Estimates(EstimateSettings(), loop))
+        self.estimates = Estimates(EstimateSettings(answer_seconds=60.0), loop)
+        self.journal = Journal(self.spool, "p", None, loop, self.estimates)
         self._directory = directory
 
     def records(self) -> list[SpoolRecord]:
@@ -132,3 +134,38 @@ def test_what_could_not_be_read_is_one_rejected_exchange(tmp_path: Path) -> None
     assert (m.outcome, m.side, m.error_type, m.http_status, m.proxy_id) == ("rejected", "downstream", "bad_request", 400, "p")
     assert m.e2e is not None
     assert 0.002 <= m.e2e <= 0.002 + (perf_counter_ns() - before) / 1e9
+
+
+def unreported(book: Book) -> Exchange:
+    """An exchange that streamed text and no counts."""
+    made = begun(book)
+    made.kept = book.estimates.hold(made.operation, RequestFacts(streaming=True), b'{"messages":[{"content":"How high is the river?"}]}')
+    assert made.kept is not None
+    made.observation.points.sent = 3
+    made.observation.answered(open_dialect(made.operation, 200, "text/event-stream", {}, made.kept.stream_bytes), 4)
+    made.observation.feed(b'data: {"choices":[{"delta":{"content":"Two metres"}}]}\n\n', 5, 0)
+    return made
+
+
+def test_an_exchange_whose_row_waits_for_an_estimate_is_on_record_meanwhile(tmp_path: Path) -> None:
+    async def waiting(book: Book) -> None:
+        end(book, unreported(book))
+        await book.journal.settled()
+
+    started, ended = written(tmp_path, waiting)
+    assert isinstance(started, Started)
+    assert isinstance(ended, Ended)
+    m = ended.measurement
+    assert (m.usage_source, m.input_estimate, m.output_estimate) == ("estimated", "tokenizer", "tokenizer")
+
+
+def test_settling_without_anything_that_waits_takes_no_time(tmp_path: Path) -> None:
+    async def idle(book: Book) -> None:
+        made = unreported(book)
+        made.observation.feed(b'data: {"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":2}}\n\n', 6, 0)
+        end(book, made)
+        await within(1, book.journal.settled())
+
+    (record,) = written(tmp_path, idle)
+    assert isinstance(record, Ended)
+    assert (record.measurement.usage_source, record.measurement.output_tokens) == ("reported", 2)

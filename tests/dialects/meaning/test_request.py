@@ -131,3 +131,9 @@ def test_an_asynchronous_invocation_and_a_reranking_name_their_model_in_the_body
     body = {"rerankingConfiguration": {"type": "BEDROCK_RERANKING_MODEL", "bedrockRerankingConfiguration": configuration}}
     assert facts_of(reranked, body).model == "arn:aws:bedrock:us-east-1::foundation-model/made-up"
     assert facts_of(reranked, {"rerankingConfiguration": {}}).model is None
+
+
+def test_whether_a_stream_shall_state_its_usage_is_asked_in_openais_words() -> None:
+    for options, asked in (({"include_usage": True}, True), ({"include_usage": False}, False), ({}, False), (None, False)):
+        assert facts_of(NAMED, {"stream": True, "stream_options": options}).stream_usage is asked
+    assert not facts_of(NAMED, {"stream": True}).stream_usage
