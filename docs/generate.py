@@ -14,7 +14,7 @@ from streamgauge.reports.waterfall import TITLES
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))  # as a script it knows the package, and not the tests
 
-from tests.docs import acceptance_page, cost  # noqa: E402  # after the path it needs
+from tests.docs import acceptance_page, callers_page, cost  # noqa: E402  # after the path it needs
 
 DEFINITIONS_HEAD = """\
 # Definitions of the figures
@@ -113,11 +113,17 @@ def acceptance_results() -> str:
     return acceptance_page.page(acceptance_page.saved())
 
 
+def callers() -> str:
+    """The text of ``docs/reference/callers.md``."""
+    return callers_page.page(callers_page.saved())
+
+
 PAGES = {
     "../config/streamgauge.schema.json": schema.schema_text,
     "reference/configuration.md": page.reference,
     "reference/definitions.md": definitions,
     "reference/acceptance-results.md": acceptance_results,
+    "reference/callers.md": callers,
     "explanation/overhead.md": overhead,
     "../README.md": front_page,
 }
