@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streamgauge.endpoints import Redirection, redirect, region, without_proxy
+from streamgauge.endpoints import Redirection, egress, redirect, region, variants, without_proxy
 
 BASE = "http://127.0.0.1:9"
 BEDROCK, SAGEMAKER = "AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME"
@@ -106,9 +106,25 @@ def test_an_openai_client_of_bedrock_reaches_its_own_host_whatever_the_others_do
 
 
 def test_what_would_keep_the_calls_away_is_told() -> None:
-    assert any("bearer" in note for note in redirect({"AWS_BEARER_TOKEN_BEDROCK": "k"}, ()).notes)
     ignoring = redirect({"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"}, ())
     assert ignoring.pointed([BASE])["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"] == "false"
+
+
+def test_with_a_bearer_key_botos_way_to_bedrock_and_no_other_is_the_one_over_tls() -> None:
+    assert redirect({}, ()).secure is None
+    found = redirect({"AWS_BEARER_TOKEN_BEDROCK": "k", BEDROCK: VPCE[0], "ANTHROPIC_BEDROCK_BASE_URL": VPCE[1]}, ())
+    assert found.secure == 1
+    pointed = found.pointed([BASE, BASE, BASE], "https://127.0.0.2:1")
+    assert pointed[BEDROCK] == "https://127.0.0.2:1"
+    assert {value for name, value in pointed.items() if name != BEDROCK} == {BASE, f"{BASE}/anthropic", f"{BASE}/openai/v1"}
+    assert found.pointed([BASE, BASE, BASE])[BEDROCK] == BASE
+
+
+def test_the_hosts_and_the_way_out_that_the_environment_asks_for_are_known() -> None:
+    assert variants({}) == (False, False)
+    assert variants({"AWS_USE_FIPS_ENDPOINT": "True", "AWS_USE_DUALSTACK_ENDPOINT": "false"}) == (True, False)
+    assert not egress({"HTTP_PROXY": "http://p"})
+    assert egress({"https_proxy": "http://p"})
 
 
 def test_the_way_to_us_does_not_lead_through_a_corporate_proxy() -> None:

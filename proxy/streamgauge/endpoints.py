@@ -6,14 +6,15 @@ Must not know: processes, sockets. The environment is an argument.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
 from streamgauge.addresses import parse_upstream
+from streamgauge.aws_hosts import AwsHosts
 from streamgauge.errors import UsageError
+from streamgauge.routing import shipped_table
 
 
 class Variable(msgspec.Struct, frozen=True):
@@ -26,9 +27,13 @@ class Variable(msgspec.Struct, frozen=True):
 
 
 OPENAI = "OPENAI_BASE_URL"
+BOTO_BEDROCK = "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"
+
+BEARER = "AWS_BEARER_TOKEN_BEDROCK"
+"""A Bedrock API key: where it is set, boto3 signs nothing for Bedrock and wants https."""
 
 VARIABLES = (
-    Variable("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "boto3 (Bedrock)", "bedrock-runtime"),
+    Variable(BOTO_BEDROCK, "boto3 (Bedrock)", "bedrock-runtime"),
     Variable("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", "boto3 (SageMaker)", "sagemaker-runtime"),
     Variable("ANTHROPIC_BEDROCK_BASE_URL", "anthropic (AnthropicBedrock)", "bedrock-runtime"),
     Variable("ANTHROPIC_BEDROCK_MANTLE_BASE_URL", "anthropic (Mantle)", "bedrock-mantle", "/anthropic"),
@@ -38,11 +43,6 @@ VARIABLES = (
 
 OPENAI_OWN_KEY = "sk-"
 """OpenAI's own keys begin like this. An application that has one talks to OpenAI, not to Bedrock, and must be left alone."""
-
-
-_BEDROCK_HOST = re.compile(
-    r"(?:vpce-[a-z0-9-]+\.)?bedrock-runtime(?:-fips)?\.[a-z0-9-]+\.(?:vpce\.)?(?P<suffix>amazonaws\.com|amazonaws\.com\.cn|amazonaws\.eu|api\.aws)"
-)
 
 
 class Way(msgspec.Struct, frozen=True):
@@ -56,15 +56,21 @@ class Way(msgspec.Struct, frozen=True):
 
 
 class Redirection(msgspec.Struct, frozen=True):
-    """What ``run`` does to an environment: the ways, the first of them without an upstream of its own; variables besides; sentences for the user."""
+    """What ``run`` does to an environment: the ways, the first of them without an upstream of its own; variables besides; sentences for the user.
+
+    ``secure``: the way that boto3 takes with a bearer key, which it sends to https addresses only; ``None`` where it has none.
+    """
 
     ways: tuple[Way, ...]
     variables: dict[str, str]
     notes: tuple[str, ...]
+    secure: int | None = None
 
-    def pointed(self, bases: Sequence[str]) -> dict[str, str]:
-        """All variables to set; ``bases`` are the URLs of our listening addresses, one for each way."""
+    def pointed(self, bases: Sequence[str], tls_base: str | None = None) -> dict[str, str]:
+        """All variables to set; ``bases`` are the URLs of our listening addresses, one for each way, ``tls_base`` that of the secure way's."""
         pointed = {name: base + path for way, base in zip(self.ways, bases, strict=True) for name, path in way.variables.items()}
+        if tls_base is not None and self.secure is not None:
+            pointed[BOTO_BEDROCK] = tls_base + self.ways[self.secure].variables[BOTO_BEDROCK]
         return pointed | self.variables
 
 
@@ -92,7 +98,8 @@ def redirect(environ: Mapping[str, str], given: Collection[str], files: Mapping[
             named, path = (_without_path(before), urlsplit(before).path) if variable.path else (before.rstrip("/"), "")
             through.setdefault(named, {})[variable.name] = path
     ways = (Way(None, direct), *(Way(upstream, variables) for upstream, variables in through.items()))
-    return Redirection(ways, *_besides(environ, notes))
+    secure = next((n for n, way in enumerate(ways) if BOTO_BEDROCK in way.variables), None) if environ.get(BEARER) else None
+    return Redirection(ways, *_besides(environ, notes), secure)
 
 
 def _before(environ: Mapping[str, str], variable: Variable, files: Mapping[str, str]) -> str | None:
@@ -113,8 +120,6 @@ def _besides(environ: Mapping[str, str], notes: list[str]) -> tuple[dict[str, st
     if _ignores_endpoints(environ):
         variables["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"] = "false"
         notes.append("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS is set to false for this command, so that boto3 finds the proxy")
-    if environ.get("AWS_BEARER_TOKEN_BEDROCK"):
-        notes.append("AWS_BEARER_TOKEN_BEDROCK is set: boto3 sends bearer keys over https only and will refuse this http proxy")
     return variables, tuple(notes)
 
 
@@ -132,7 +137,8 @@ def _not_for_us(environ: Mapping[str, str], base_url: str | None) -> str | None:
         own = environ.get("OPENAI_API_KEY", "").startswith(OPENAI_OWN_KEY)
         return "this application talks to OpenAI itself, not to Bedrock" if own else None
     host = urlsplit(base_url).hostname or ""
-    if not _BEDROCK_HOST.fullmatch(host):
+    aws = AwsHosts(shipped_table()).read(host)
+    if aws is None or aws[0].name != "bedrock-runtime":
         return "it names another host than those of Bedrock's runtime"
     return None
 
@@ -147,9 +153,23 @@ def region(environ: Mapping[str, str]) -> str | None:
     return environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
 
 
+PROXIES = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
+
+
+def egress(environ: Mapping[str, str]) -> bool:
+    """Whether calls to AWS leave by a corporate proxy without us, so that ours must too."""
+    return any(environ.get(name) for name in PROXIES[2:])
+
+
+def variants(environ: Mapping[str, str]) -> tuple[bool, bool]:
+    """Whether the environment asks for FIPS and for dual-stack hosts of AWS: at an endpoint of ours, boto3 forgets both."""
+    fips, dual_stack = (environ.get(f"AWS_USE_{kind}_ENDPOINT", "").lower() == "true" for kind in ("FIPS", "DUALSTACK"))
+    return fips, dual_stack
+
+
 def without_proxy(environ: Mapping[str, str], hosts: Iterable[str]) -> dict[str, str]:
     """``NO_PROXY`` extended by ``hosts``, where a corporate proxy is configured: calls to us must not take that way round."""
-    if not any(environ.get(name) for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")):
+    if not any(environ.get(name) for name in PROXIES):
         return {}
     before = environ.get("NO_PROXY") or environ.get("no_proxy") or ""
     value = ",".join(part for part in (before, *hosts) if part)
@@ -160,10 +180,6 @@ NO_CALLS = (
     ("the application gives its client an endpoint_url or base_url of its own", "remove it, or set it from the environment"),
     ("the client was made by another process that was already running", "start that process under `streamgauge run` as well"),
     ("the SDK is older than endpoint variables (boto3 before 1.28)", "pip install --upgrade boto3"),
-    (
-        "boto3 with a bearer key (AWS_BEARER_TOKEN_BEDROCK) refuses an http endpoint",
-        "use AWS credentials for this run: unset AWS_BEARER_TOKEN_BEDROCK",
-    ),
     ("the AWS SDK for JavaScript speaks HTTP/2 to Bedrock", "give its client requestHandler: new NodeHttpHandler()"),
     ("the application made no model call at all", "run a command that does"),
 )

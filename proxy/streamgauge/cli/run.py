@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import shlex
 import sys
 import time
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from streamgauge import endpoints
 from streamgauge.cli.run_folders import new_folder
-from streamgauge.errors import StreamgaugeError
+from streamgauge.errors import CouldNotRun, StreamgaugeError
 
 if TYPE_CHECKING:
     from streamgauge.app import Supervisor
+    from streamgauge.cli.private_tls import PrivateTls
+    from streamgauge.config import Config
 
 VARIABLES = (
     "Sets, for CMD only: "
@@ -49,47 +52,89 @@ def run(
 
     Example: streamgauge run -- python chat.py
     """
-    from streamgauge.app import Supervisor
     from streamgauge.cli import aws_files
-    from streamgauge.cli.ending import ended_in_order, run_to_its_end
-    from streamgauge.cli.output import patient
     from streamgauge.cli.serve import log_to_stderr, overrides, upstreams
-    from streamgauge.config import load
 
     given = upstreams(upstream) if upstream else {}
     redirection = endpoints.redirect(os.environ, given, aws_files.endpoints(os.environ))
     hosts = [f"127.0.0.{number}" for number in range(1, len(redirection.ways) + 1)]
     where = ledger or str(new_folder() / "ledger.db")
-    settings = load(
-        config,
-        overrides([f"{host}:0" for host in hosts], "127.0.0.1:0", upstream, where, None, signing, region or endpoints.region(os.environ))
-        | {
-            "targets.by_listener": {host: way.upstream for host, way in zip(hosts, redirection.ways, strict=True) if way.upstream},
-            "log_level": "WARNING",
-            "relay.early_credentials": True,
-            # A spool shared with another proxy would put that one's rows into this ledger, and these into that one's.
-            "spool_dir": f"{Path(where).expanduser()}.spool",
-        },
-        os.environ,
-    )
+    options = overrides(
+        [f"{host}:0" for host in hosts], "127.0.0.1:0", upstream, where, None, signing, region or endpoints.region(os.environ)
+    ) | {
+        "targets.by_listener": {host: way.upstream for host, way in zip(hosts, redirection.ways, strict=True) if way.upstream},
+        "listen_tls": (),
+        "log_level": "WARNING",
+        "relay.early_credentials": True,
+        # A spool shared with another proxy would put that one's rows into this ledger, and these into that one's.
+        "spool_dir": f"{Path(where).expanduser()}.spool",
+    }
     log_to_stderr("WARNING")
+    with contextlib.ExitStack() as until_the_end:
+        tls, notes = _tls(redirection, hosts, until_the_end)
+        if tls is not None and redirection.secure is not None:
+            options |= {
+                "listen_tls": (f"{hosts[redirection.secure]}:0",),
+                "tls.cert_file": tls.cert_file,
+                "tls.key_file": tls.key_file,
+                "tls.client_ca_file": None,
+            }
+        for note in (*redirection.notes, *notes):
+            sys.stderr.write(f"streamgauge: {note}\n")
+        code = _measured(command, _as_without_us(config, options), redirection, tls, quiet=quiet)
+    raise typer.Exit(code)
+
+
+def _tls(
+    redirection: endpoints.Redirection, hosts: list[str], until_the_end: contextlib.ExitStack
+) -> tuple[PrivateTls | None, tuple[str, ...]]:
+    """What boto3 needs with a bearer key, if it has one, and sentences for the user."""
+    from streamgauge.cli.private_tls import private_tls
+
+    if redirection.secure is None:
+        return None, ()
+    try:
+        return until_the_end.enter_context(private_tls(hosts, os.environ)), ()
+    except CouldNotRun as error:
+        return None, (f"{endpoints.BEARER} is set: boto3 sends it over https only and will refuse this http proxy; {error}",)
+
+
+def _as_without_us(config: Path | None, options: dict[str, Any]) -> Config:
+    """The settings, with the way to AWS that the command's environment asks for where the settings name none."""
+    from streamgauge.config import load
+
+    settings = load(config, options, os.environ)
+    relay, targets = settings.relay, settings.targets
+    if relay.egress_proxy is None and endpoints.egress(os.environ):
+        relay = dataclasses.replace(relay, egress_proxy="environment")
+    fips, dual_stack = endpoints.variants(os.environ)
+    targets = dataclasses.replace(targets, use_fips=targets.use_fips or fips, use_dualstack=targets.use_dualstack or dual_stack)
+    return dataclasses.replace(settings, relay=relay, targets=targets)
+
+
+def _measured(command: list[str], settings: Config, redirection: endpoints.Redirection, tls: PrivateTls | None, *, quiet: bool) -> int:
+    from streamgauge.app import Supervisor
+    from streamgauge.cli.ending import ended_in_order, run_to_its_end
+    from streamgauge.cli.output import patient
+
     proxy = Supervisor(settings)
     proxy.proxy_id += f"-{uuid.uuid4().hex[:8]}"  # process ids repeat, in containers at once, and a kept ledger holds many runs
     with ended_in_order():
         proxy.open()
         try:
-            for note in redirection.notes:
-                sys.stderr.write(f"streamgauge: {note}\n")
             _wait_until_up(proxy)
-            pointed = redirection.pointed([f"http://{address}" for address in proxy.addresses])
-            environ = {**os.environ, **pointed, **endpoints.without_proxy(os.environ, hosts)}
+            secure = f"https://{proxy.tls_addresses[0]}" if proxy.tls_addresses else None
+            pointed = redirection.pointed([f"http://{address}" for address in proxy.addresses], secure)
+            hosts = [address.rpartition(":")[0] for address in proxy.addresses]
+            trusting = tls.variables if tls is not None else {}
+            environ = {**os.environ, **trusting, **pointed, **endpoints.without_proxy(os.environ, hosts)}
             code = run_to_its_end(command, environ, proxy.tend)
         finally:
             with patient("waiting for open calls to end and for the last rows"):
                 proxy.stop()
         if not quiet:
             _tell(proxy.ledger, proxy.proxy_id)
-    raise typer.Exit(code)
+    return code
 
 
 def _wait_until_up(proxy: Supervisor) -> None:
@@ -132,5 +177,6 @@ def _report(ledger: Path, proxy_id: str) -> None:
         print()
         measured.show(ledger, where=this_run)
         print(
-            f"\nEvery field of these calls: streamgauge exchanges --format jsonl --where {this_run[0]} --ledger {shlex.quote(str(ledger))}"
+            f"\nEvery field of these calls: {measured.program()} exchanges --format jsonl"
+            f" --where {this_run[0]} --ledger {shlex.quote(str(ledger))}"
         )
