@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
+import operator
+import typing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from streamgauge.config import Config, load, read
+from streamgauge.config import Config, keys, load, read
 from streamgauge.errors import UsageError
-from streamgauge.relay.settings import RelaySettings
 
 
 def test_without_a_file_the_defaults_stand() -> None:
@@ -215,11 +215,22 @@ def test_any_other_address_needs_it(address: str) -> None:
         load(None, {"listen": ("127.0.0.1:0", address)})
 
 
+def _another(hint: Any, default: Any, text: str) -> Any:
+    """A value of the type that is not the default."""
+    if keys.is_list(hint):
+        return (text,)
+    if keys.is_dict(hint):
+        return {"a": text}
+    words = [word for choice in keys.choices(hint) if typing.get_origin(choice) is typing.Literal for word in typing.get_args(choice)]
+    examples = {bool: not default, int: 7, float: 7.5, str: text}
+    return next(word for word in [*words, *(examples[kind] for kind in keys.choices(hint) if kind in examples)] if word != default)
+
+
 def test_every_setting_of_the_relay_can_be_set(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
-    examples = {"int": 7, "float": 7.5, "float | None": 7.5, "bool": True, "str | None": str(tmp_path / "ca.pem"), "SigningMode": "resign"}
-    plain = [field for field in dataclasses.fields(RelaySettings) if field.default is not dataclasses.MISSING]
-    values: dict[str, Any] = {field.name: examples[str(field.type)] for field in plain}
-    values |= {"fast_path": False, "egress_proxy": "environment"}
-    assert load(None, {f"relay.{name}": value for name, value in values.items()}).relay == RelaySettings(**values)
-    assert all(getattr(RelaySettings(), name) != value for name, value in values.items())
+    known = [key for key in keys.every_key() if key.name.startswith("relay.")]
+    values = {key.name: _another(key.hint, key.default, str(tmp_path / "ca.pem")) for key in known} | {
+        "relay.egress_proxy": "http://proxy:3128"
+    }
+    config = load(None, values)
+    assert {name: operator.attrgetter(name)(config) for name in values} == values
