@@ -54,6 +54,8 @@ def test_tokens_say_where_they_came_from() -> None:
     unknown = drawn(measured(input_tokens=None, output_tokens=None, usage_source="unknown", undecoded="message_crc"))
     assert "tokens        unknown (message_crc)" in unknown
     assert "unknown in, 3 out; estimated" in drawn(measured(input_tokens=None, output_tokens=3, usage_source="estimated"))
+    guessed = measured(usage_source="estimated", input_estimate="tokenizer", output_estimate="characters_late")
+    assert "900 in, 101 out; estimated (input from its text, output from its size)" in drawn(guessed, width=200)
 
 
 def test_the_provider_s_own_figures_stand_beside_ours() -> None:

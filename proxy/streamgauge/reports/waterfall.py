@@ -148,7 +148,14 @@ def _tokens(m: Measurement) -> str:
     parts = f" ({', '.join(cached)})" if cached else ""
     told = f"{_known(m.input_tokens)} in{parts}, {_known(m.output_tokens)} out{reasoning}"
     conflict = f"; the second source says {m.usage_conflict}" if m.usage_conflict else ""
-    return f"{told}; {m.usage_source}{' by the provider' if m.usage_source == 'reported' else ''}{conflict}"
+    return f"{told}; {m.usage_source}{' by the provider' if m.usage_source == 'reported' else _basis(m)}{conflict}"
+
+
+def _basis(m: Measurement) -> str:
+    """What an estimate was made from, for each count that is one."""
+    parts = (("input", m.input_estimate), ("output", m.output_estimate))
+    said = [f"{name} from its {'text' if how == 'tokenizer' else 'size'}" for name, how in parts if how is not None]
+    return f" ({', '.join(said)})" if said else ""
 
 
 def _known(tokens: int | None) -> str:

@@ -39,10 +39,15 @@ class Counted(msgspec.Struct, array_like=True):
     failed: bool = False
 
 
-def packed(message: Job | Counted) -> bytes:
-    """One message in its frame."""
-    body = msgspec.msgpack.encode(message)
-    return len(body).to_bytes(_LENGTH, "big") + body
+_encoder = msgspec.msgpack.Encoder()
+
+
+def packed(message: Job | Counted) -> bytearray:
+    """One message in its frame; its bodies are copied once."""
+    frame = bytearray(_LENGTH)
+    _encoder.encode_into(message, frame, _LENGTH)
+    frame[:_LENGTH] = (len(frame) - _LENGTH).to_bytes(_LENGTH, "big")
+    return frame
 
 
 class Messages(Generic[T]):

@@ -55,7 +55,7 @@ def serve(encoding: tiktoken.Encoding) -> None:
             _write(packed(counted(encoding, job)))
 
 
-def _write(data: bytes) -> None:
+def _write(data: bytearray) -> None:
     while data:
         data = data[os.write(1, data) :]
 
