@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -11,6 +13,12 @@ from pathlib import Path
 import pytest
 
 from streamgauge.child import RETIRE
+from streamgauge.relay.accepting import DownstreamServer
+from streamgauge.relay.clients import Clients
+from streamgauge.relay.downstream import Downstream
+from streamgauge.relay.leaving import Leaving
+from streamgauge.relay.settings import RelaySettings
+from tests.relay.loopback import on_uvloop
 from tests.relay.scene import ANSWER, ASK, CHUNKED, FIRST
 from tests.relay.wire import Caller, RawUpstream, Relay, until
 
@@ -146,3 +154,46 @@ def test_in_a_hurry_it_may_be_told_that_there_is_time(relay: Relay, upstream: Ra
     assert caller.read_to_end() == (FIRST + b"0\r\n\r\n", False)
     caller.close()
     assert relay.process.wait(5) == 0
+
+
+class Answers:
+    """A relay that answers everything at once."""
+
+    settings = RelaySettings()
+    clients: Clients | None = None
+    draining = False
+    under_way = 0
+
+    async def walk(self, connection: Downstream, message: object, body: object, head_at: int) -> bool:
+        assert connection.transport is not None
+        connection.transport.write(ANSWER.raw)
+        return True
+
+    async def connect(self, connection: Downstream, message: object, at: int) -> None:
+        raise NotImplementedError
+
+    def malformed(self, connection: Downstream, at: int, *, http2: bool) -> None:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize("leisurely", [False, True])
+def test_who_was_let_in_the_very_moment_before_is_served(leisurely: bool) -> None:
+    async def answered() -> bytes:
+        loop = asyncio.get_running_loop()
+        relay = Answers()
+        server = DownstreamServer(relay, loop)
+        leaving = Leaving(relay, server, loop, 5.0)
+        with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as caller:
+            accepted, _ = listener.accept()
+            caller.sendall(ASK.sent(b"h"))
+            for one in (accepted, caller):
+                one.setblocking(False)
+            # As the event loop does it: between accepting and the first call of the connection's protocol it has other things to do.
+            letting_in = loop.create_task(loop.connect_accepted_socket(server, accepted))
+            (leaving.retire if leisurely else leaving.hurry)()
+            await leaving.leave(lambda: None, 1.0)
+            answer = caller.recv(1 << 16)  # the worker ends now: what has not left by then never does
+            await letting_in
+            return answer
+
+    assert on_uvloop(answered) == ANSWER.raw

@@ -94,6 +94,8 @@ class Leaving:
         What is still open at the deadline is cut off, and has written its measurement when this returns.
         """
         ticked = -tick_seconds
+        self._walk.draining = not self._leisure
+        await asyncio.sleep(LOOK_SECONDS[False])  # a connection that was accepted this very moment is known only one turn of the loop later
         while True:
             now = self._loop.time()
             self._walk.draining = not self._leisure or now > self._since + PATIENT_SECONDS
