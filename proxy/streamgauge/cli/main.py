@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from streamgauge import __version__
-from streamgauge.cli import exchanges, report
+from streamgauge.cli import ca, exchanges, report
 from streamgauge.cli.check_config import check_config
 from streamgauge.cli.demo import demo
 from streamgauge.cli.doctor import doctor
@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 reports = typer.Typer(help="Reports from the ledger.", no_args_is_help=True, epilog="Example: streamgauge report latency --since 24h")
 rows = typer.Typer(invoke_without_command=True)
+authority = typer.Typer(help="The private CA of applications that use HTTPS_PROXY.", no_args_is_help=True)
 
 app.command()(serve)
 app.command()(demo)
@@ -36,6 +37,8 @@ app.command("check-config")(check_config)
 app.command()(doctor)
 app.add_typer(rows, name="exchanges", callback=exchanges.exchanges, epilog=exchanges.WHERE_COLUMNS)
 rows.command("show")(exchanges.show)
+app.add_typer(authority, name="ca")
+authority.command("create")(ca.create)
 app.add_typer(reports, name="report")
 reports.command("latency", epilog=report.LATENCY_FIGURES)(report.latency)
 reports.command("errors")(report.errors)

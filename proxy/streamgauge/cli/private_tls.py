@@ -86,6 +86,11 @@ def _boto_default() -> str:
     return str(where())
 
 
+def public_authorities() -> bytes:
+    """What boto3 trusts where nothing else is said: the public CAs, as PEM."""
+    return _certificates(Path(_boto_default()))
+
+
 def _certificates(path: Path) -> bytes:
     """What a file of certificates holds, or a directory of such files. What cannot be read adds nothing: nobody could have read it before."""
     files = sorted(path.iterdir()) if path.is_dir() else [path]
