@@ -14,7 +14,7 @@ from streamgauge.reports.waterfall import TITLES
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))  # as a script it knows the package, and not the tests
 
-from tests.docs import acceptance_page, callers_page, cost  # noqa: E402  # after the path it needs
+from tests.docs import acceptance_page, callers_page, cost, estimates_page  # noqa: E402  # after the path it needs
 
 DEFINITIONS_HEAD = """\
 # Definitions of the figures
@@ -118,6 +118,11 @@ def callers() -> str:
     return callers_page.page(callers_page.saved())
 
 
+def token_estimates() -> str:
+    """``docs/explanation/token-estimates.md``: its own prose, and the tables of the fit that ships."""
+    return estimates_page.page((HERE / "explanation" / "token-estimates.md").read_text(encoding="utf-8"), estimates_page.saved())
+
+
 PAGES = {
     "../config/streamgauge.schema.json": schema.schema_text,
     "reference/configuration.md": page.reference,
@@ -125,6 +130,7 @@ PAGES = {
     "reference/acceptance-results.md": acceptance_results,
     "reference/callers.md": callers,
     "explanation/overhead.md": overhead,
+    "explanation/token-estimates.md": token_estimates,
     "../README.md": front_page,
 }
 """Pages that are generated, as a whole or in part, by their path from ``docs/``."""

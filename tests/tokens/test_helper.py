@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Coroutine
@@ -240,3 +241,8 @@ def test_the_process_gets_nobodys_secrets(tmp_path: Path, monkeypatch: pytest.Mo
     run(story, command=(sys.executable, "-c", tell))
     assert "canary-secret" not in seen.read_text()
     assert "PATH" in seen.read_text()
+
+
+def test_a_relay_worker_never_loads_the_tokenizer() -> None:
+    script = "import sys, streamgauge.relay.worker; sys.exit(any(name in sys.modules for name in ('tiktoken', 'regex', 'requests')))"
+    assert subprocess.run([sys.executable, "-c", script], timeout=60).returncode == 0

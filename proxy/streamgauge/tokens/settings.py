@@ -13,7 +13,7 @@ class EstimateSettings:
     ``held_bytes``: of the request bodies (up to 1 MiB each) and beginnings of streams (64 KiB each) that are held while their exchanges last; beyond it the
     size alone is noted, and the estimate is from that.
     ``waiting_bytes``: of the texts that wait for the counting process; beyond it the estimate is from the size.
-    ``answer_seconds``: how long a row, and nothing else, waits for the counting process. It starts within half a second, on a busy machine within some.
+    ``answer_seconds``: how long a row, and nothing else, waits for the counting process. It starts within a second, on a busy machine within some.
     ``idle_seconds``: the counting process (70 MB) ends after this long without work.
     """
 
