@@ -209,6 +209,19 @@ def test_an_application_that_goes_away_ends_the_upstream_at_once() -> None:
     on_uvloop(main)
 
 
+def test_who_goes_away_because_the_provider_reported_an_error_is_not_the_reason() -> None:
+    async def main() -> None:
+        made, _, side = begun(STREAM)
+        made.observation.answered(Scripted([VISIBLE, (Fault("modelStreamErrorException"),)]), 10)
+        made.observation.feed(b"x", 11, 0)
+        made.observation.feed(b"y", 12, 0)
+        made.downstream_lost(20)
+        assert (side.told, made.keep_alive) == (["abort"], False)
+        assert made.verdict == ("stream_error", "upstream", "modelStreamErrorException")
+
+    on_uvloop(main)
+
+
 def test_the_first_verdict_stands() -> None:
     async def main() -> None:
         for first in ("complete", "upstream_broke", "downstream_lost"):

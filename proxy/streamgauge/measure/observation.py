@@ -216,6 +216,11 @@ class Observation:
             self._fault = self._fault or _short(event.error_type)
 
     @property
+    def fault(self) -> str | None:
+        """The provider's error that was seen so far, as its type; ``None`` = none yet."""
+        return self._fault
+
+    @property
     def silent_since(self) -> int | None:
         """Since when a stream that has begun to answer says nothing more, though we read; ``None`` before its first output."""
         last = self.points.last_output

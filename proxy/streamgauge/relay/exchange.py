@@ -190,11 +190,18 @@ class Exchange:
         self.observation.points.last_byte = self.observation.points.finished = at
         if self.upstream is not None:
             if self.afterwards is not None and self.afterwards.begin(self):
-                self.verdict = CLIENT_CANCELLED
+                self.verdict = self._departure()
                 self.resume(at)
                 return
             self.upstream.abort()
-        self._over(CLIENT_CANCELLED)
+        self._over(self._departure())
+
+    def _departure(self) -> Verdict:
+        """Whose doing it is that the application went away: some do so as soon as they read of the provider's error, before the answer's end."""
+        fault = self.observation.fault
+        if fault is None or self.status is None:
+            return CLIENT_CANCELLED
+        return of_response(self.status, fault, streaming=bool(self.observation.streaming), resigned=self.resigned)
 
     def abandon(self) -> None:
         """Enough was read of an answer that nobody waits for."""
