@@ -18,7 +18,8 @@ from tests.recorder.driving import account
 SCRIPT = Script(output_tokens=8, ttft=0.004, gap=0.002)
 
 USUAL_WINDOW_SECONDS, WORST_WINDOW_SECONDS = 0.25, 2.0
-"""What a killed worker may lose, in most kills and in any: a batch is 20 ms; the rest is for a machine so busy that the writer waits its turn."""
+"""What a killed worker may lose, in most kills and in any: a batch is 20 ms; the rest is for a machine so busy that the writing
+thread waits its turn: with five processes to each core a tenth of a second was measured, and there is no bound."""
 
 LATE_SECONDS = 0.5
 """A caller may notice the end of its answer so long after the worker that gave it was killed."""

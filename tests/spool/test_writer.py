@@ -44,9 +44,12 @@ def test_what_is_appended_is_read_in_order_and_what_is_seen_is_counted(tmp_path:
     assert finish(writer) == (given, 1, {})
 
 
-def test_a_batch_is_written_within_its_time_and_at_once_when_asked(tmp_path: Path) -> None:
+def test_what_comes_after_a_pause_is_written_at_once_the_rest_within_its_time_or_when_asked(tmp_path: Path) -> None:
     writer = SpoolWriter(tmp_path, SpoolSettings(batch_seconds=30.0), "w0")
+    writer.append(status())
+    until(lambda: writer.backlog_bytes == 0, 5.0)
     exchange(writer, "a")
+    assert writer.backlog_bytes > 0
     writer.flush()
     until(lambda: writer.backlog_bytes == 0, 5.0)
     quick = SpoolWriter(tmp_path, SpoolSettings(), "w1")
@@ -106,6 +109,8 @@ def test_a_limit_that_one_segment_reaches_is_no_dead_end(tmp_path: Path) -> None
 
 def test_a_backlog_is_bounded_and_what_it_does_not_take_is_counted(tmp_path: Path) -> None:
     writer = SpoolWriter(tmp_path, SpoolSettings(max_backlog_bytes=5000, batch_seconds=30.0), "w0")
+    writer.append(status())
+    until(lambda: writer.backlog_bytes == 0)
     for index in range(100):
         exchange(writer, str(index))
     assert writer.backlog_bytes < 6000

@@ -38,7 +38,7 @@ class SpoolSettings:
     ``max_bytes`` bounds the segments in the spool's directory, of all workers together, those that died unread included; beyond it new
     exchanges are only counted, those already begun are still finished. Each worker looks once a second what the others have written.
     ``max_backlog_bytes`` bounds what waits in memory for a slow or full disk; beyond it the same happens.
-    ``batch_seconds`` is how long a record may wait to be written together with others: what a killed worker can lose.
+    ``batch_seconds`` is the pause between two writes, in which records gather: what a killed worker loses where a core is free for the writer.
     """
 
     max_bytes: int = 1 << 30
