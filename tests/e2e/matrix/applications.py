@@ -13,7 +13,7 @@ from typing import Any, Self
 from tests.e2e.matrix.callers import CALLERS, Interpreter
 from tests.e2e.matrix.installed import ROOT, command
 
-ANSWER_SECONDS = 60.0
+ANSWER_SECONDS = 100.0
 """Four calls take a tenth of a second; the first of an SDK waits for its import, which takes seconds on a busy machine."""
 
 PLAIN = {
@@ -28,12 +28,15 @@ PLAIN = {
 }
 """What every application has in its environment. One attempt: a retry would be a row of its own."""
 
+AT_START = ("HTTP_PROXY", "HTTPS_PROXY", "NODE_USE_ENV_PROXY", "NODE_EXTRA_CA_CERTS")
+"""What Node.js reads only once."""
+
 
 class Applications:
-    """Runs while the block does. Python ones serve job after job; JavaScript ones, which read their environment once, start for each."""
+    """Runs while the block does; each interpreter is started when it is first needed."""
 
     def __init__(self) -> None:
-        self._running: dict[Interpreter, subprocess.Popen[str]] = {}
+        self._running: dict[tuple[str, ...], subprocess.Popen[str]] = {}
         self._said = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed with us
 
     def __enter__(self) -> Self:
@@ -48,18 +51,15 @@ class Applications:
         """What came of each call. Raises ``RuntimeError`` with what the application printed if it does not answer."""
         job = json.dumps({"caller": name, "environ": environ, "calls": calls})
         runs_on = CALLERS[name].runs_on
-        if runs_on == "node":
-            process = self._start(runs_on, environ)
-            try:
-                return self._answer(process, job)
-            finally:
-                _end(process)
-        if runs_on not in self._running:
-            self._running[runs_on] = self._start(runs_on, {})
+        # Node.js looks for a proxy once, when it starts.
+        at_start = {name: value for name, value in environ.items() if name in AT_START and runs_on == "node"}
+        key = (runs_on, *at_start.values())
+        if key not in self._running:
+            self._running[key] = self._start(runs_on, at_start)
         try:
-            return self._answer(self._running[runs_on], job)
+            return self._answer(self._running[key], job)
         except (RuntimeError, OSError):
-            _end(self._running.pop(runs_on))  # its answer to this job must not be taken for one to the next
+            _end(self._running.pop(key))  # its answer to this job must not be taken for one to the next
             raise
 
     def _start(self, interpreter: Interpreter, environ: dict[str, str]) -> subprocess.Popen[str]:

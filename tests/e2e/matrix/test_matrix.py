@@ -138,6 +138,8 @@ def check_works(matrix: Matrix, saw: Saw) -> None:
     assert direct[3]["seen"]
     assert saw.answers == direct, cell
     assert [authorized(received) for received in saw.received] == [cell.signing()] * len(CALLS), cell
+    if cell.form == "forward proxy" and cell.signing() == KEPT:
+        assert {received.header("host") for received in saw.received} == {cell.caller.service.host}
     check_rows(cell, matrix.rows_of(saw, len(CALLS)))
 
 

@@ -1,5 +1,5 @@
 // JavaScript applications in a process of their own, which speaks as calls/__main__.py does: a job a line, an answer a line.
-// Addresses, keys and retries are the environment's business, as it was when the process began.
+// Addresses, keys and retries are the environment's business.
 
 import { createInterface } from "node:readline";
 import { Agent } from "node:http";
@@ -72,8 +72,12 @@ async function done(caller, call) {
 
 for await (const line of createInterface({ input: process.stdin })) {
   const job = JSON.parse(line);
+  const before = { ...process.env };
+  Object.assign(process.env, job.environ);
   const answers = [];
   for (const call of job.calls) answers.push(await done(job.caller, call));
+  for (const name of Object.keys(job.environ)) delete process.env[name];
+  Object.assign(process.env, before);
   process.stdout.write(JSON.stringify(answers) + "\n");
 }
 process.exit(0);

@@ -12,6 +12,9 @@ from tests.e2e.matrix.calls.shapes import ENDPOINT, MODEL, openai_usage
 
 litellm.suppress_debug_info = True
 
+CLIENTS: Any = litellm.in_memory_llm_clients_cache
+"""LiteLLM keeps its HTTP clients, and they keep the proxy they were made with."""
+
 MADE_UP = ("id", "created", "_response_ms")
 """What LiteLLM invents for each answer."""
 
@@ -26,7 +29,7 @@ def _call(model: str, more: Callable[[bool], dict[str, Any]] = lambda streaming:
             "max_retries": 0,
         }
         said |= more(streaming)
-        litellm.in_memory_llm_clients_cache.flush_cache()  # of HTTP clients, which keep the proxy they were made with
+        CLIENTS.flush_cache()
         if not streaming:
             seen.append(_told(litellm.completion(**said)))
             return seen[0]["choices"][0]["message"]["content"], openai_usage(seen[0]["usage"])
