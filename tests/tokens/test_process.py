@@ -59,10 +59,10 @@ class Running:
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Running]:
-    helper = Running(tmp_path)
-    yield helper
-    helper.process.kill()
-    helper.process.communicate()
+    process = Running(tmp_path)
+    yield process
+    process.process.kill()
+    process.process.communicate()
 
 
 def test_it_counts_prompts_and_answers_and_ends_with_its_worker(running: Running) -> None:

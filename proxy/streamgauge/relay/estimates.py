@@ -13,14 +13,14 @@ from streamgauge.estimate.factors import shipped_factors
 from streamgauge.estimate.filling import CHARACTERS, Text, fill, wanted
 from streamgauge.estimate.size import text_bytes
 from streamgauge.records import Measurement, Operation, RequestFacts
-from streamgauge.tokens.helper import TokenHelper
+from streamgauge.tokens.counter import TokenCounter
 from streamgauge.tokens.messages import Counted
 
 if TYPE_CHECKING:
     import asyncio
 
     from streamgauge.measure.observation import Observation
-    from streamgauge.tokens.helper import Refusal
+    from streamgauge.tokens.counter import Refusal
     from streamgauge.tokens.settings import EstimateSettings
 
 MAX_TEXT = 1 << 20
@@ -54,7 +54,7 @@ class Estimates:
 
     def __init__(self, settings: EstimateSettings, loop: asyncio.AbstractEventLoop) -> None:
         self._settings = settings
-        self._helper = TokenHelper(loop, settings)
+        self._counter = TokenCounter(loop, settings)
         self._held = 0
 
     def hold(self, operation: Operation, facts: RequestFacts, body: bytes) -> Kept | None:
@@ -104,7 +104,7 @@ class Estimates:
             done(m)
 
         event_stream = m.operation == "InvokeEndpointWithResponseStream"
-        return self._helper.ask(prompt, answer, told, event_stream=event_stream)
+        return self._counter.ask(prompt, answer, told, event_stream=event_stream)
 
     def _from_counts(self, m: Measurement, kept: Kept, observation: Observation, counted: Counted) -> None:
         text = Text(
@@ -133,11 +133,11 @@ class Estimates:
     @property
     def waiting(self) -> int:
         """Rows that wait for the counting process."""
-        return self._helper.waiting
+        return self._counter.waiting
 
     def close(self) -> None:
         """Rows that still wait are completed from sizes; the counting process ends."""
-        self._helper.close()
+        self._counter.close()
 
 
 def _states_nothing(operation: Operation, facts: RequestFacts) -> bool:

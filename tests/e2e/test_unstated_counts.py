@@ -45,7 +45,7 @@ def product(upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
         yield running
 
 
-def helpers(product: Product) -> list[int]:
+def counters(product: Product) -> list[int]:
     """The counting processes: children of the workers."""
     found: list[int] = []
     for name, pid in product.supervisor.pids().items():
@@ -82,7 +82,7 @@ def test_no_process_is_started_while_everything_is_reported(upstream: ScriptedUp
         boto("bedrock-runtime", product).converse(modelId=MODEL, messages=[{"role": "user", "content": [{"text": "Hi"}]}])
         rows = product.wait_rows(2)
         assert {(row.usage_source, row.input_estimate, row.output_estimate) for row in rows} == {("reported", None, None)}
-        assert helpers(product) == []
+        assert counters(product) == []
 
 
 def test_a_chat_stream_that_was_not_asked_for_its_usage_is_counted_from_its_text(product: Product) -> None:
@@ -94,7 +94,7 @@ def test_a_chat_stream_that_was_not_asked_for_its_usage_is_counted_from_its_text
     assert row.output_tokens == pytest.approx(PAIR["provider_output_tokens"], rel=0.15)
     assert row.input_tokens == pytest.approx(len(QUESTION) / 3.2, rel=0.35)
     assert row.tpot is None  # a figure of the provider's speed is not made of an estimate
-    assert len(helpers(product)) == 1
+    assert len(counters(product)) == 1
 
 
 def test_a_containers_stream_is_counted_from_its_text(product: Product, upstream: ScriptedUpstream) -> None:
@@ -146,7 +146,7 @@ def test_switched_off_counts_stay_unknown_and_nothing_is_started(upstream: Scrip
         ask(client)
         row = new_row(product, 0)
         assert (row.input_tokens, row.output_tokens, row.usage_source) == (None, None, "unknown")
-        assert helpers(product) == []
+        assert counters(product) == []
 
 
 def test_a_counting_process_that_is_killed_again_and_again_costs_accuracy_and_no_row(upstream: ScriptedUpstream, tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_a_counting_process_that_is_killed_again_and_again_costs_accuracy_and_no
             caller.start()
         killed = 0
         while any(caller.is_alive() for caller in callers):
-            for pid in helpers(product):
+            for pid in counters(product):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
                     killed += 1
@@ -199,7 +199,7 @@ def test_no_text_is_left_in_any_file_and_no_process_outlives_the_proxy(upstream:
         with chat(product) as client:
             ask(client)
         new_row(product, 0)
-        left = helpers(product)
+        left = counters(product)
         assert len(left) == 1
         product.stop()
     wait_for(lambda: True if not Path(f"/proc/{left[0]}").exists() else None, "the end of the counting process")

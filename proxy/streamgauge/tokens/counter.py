@@ -50,7 +50,7 @@ class _Asked:
     deadline: asyncio.TimerHandle
 
 
-class TokenHelper:
+class TokenCounter:
     """One per worker. ``close`` it: what is waiting is answered then."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, settings: EstimateSettings, command: Sequence[str] = COMMAND) -> None:

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from streamgauge.tokens import helper as module
-from streamgauge.tokens.helper import COMMAND, TokenHelper
+from streamgauge.tokens import counter as module
+from streamgauge.tokens.counter import COMMAND, TokenCounter
 from streamgauge.tokens.messages import Counted
 from streamgauge.tokens.settings import EstimateSettings
 
@@ -31,14 +31,14 @@ def chat(text: str) -> bytes:
 
 
 class Asking:
-    """A helper and what it answered, by the name under which it was asked."""
+    """A counter and what it answered, by the name under which it was asked."""
 
     def __init__(self, settings: EstimateSettings, command: tuple[str, ...]) -> None:
-        self.helper = TokenHelper(asyncio.get_running_loop(), settings, command)
+        self.counter = TokenCounter(asyncio.get_running_loop(), settings, command)
         self.said: list[tuple[str, Counted | str]] = []
 
     def ask(self, name: str, prompt: bytes | None = None, answer: bytes | None = None) -> None:
-        self.helper.ask(prompt, answer, lambda what: self.said.append((name, what)))
+        self.counter.ask(prompt, answer, lambda what: self.said.append((name, what)))
 
     def tokens(self) -> dict[str, int | str | None]:
         return {name: what if isinstance(what, str) else what.prompt for name, what in self.said}
@@ -61,7 +61,7 @@ def run(
         try:
             await story(asking)
         finally:
-            asking.helper.close()
+            asking.counter.close()
         return asking
 
     return asyncio.run(play())
@@ -77,10 +77,10 @@ def gone(pid: int) -> bool:
 
 def test_nothing_is_started_before_somebody_asks() -> None:
     async def story(asking: Asking) -> None:
-        assert asking.helper.pid is None
+        assert asking.counter.pid is None
         asking.ask("first", chat("hello world"))
         await asking.answered(1)
-        assert asking.helper.pid is not None
+        assert asking.counter.pid is not None
 
     assert run(story).tokens() == {"first": 2}
 
@@ -131,10 +131,10 @@ def test_a_killed_process_costs_what_it_had_and_another_is_started_after_a_pause
     monkeypatch.setattr(module, "BACKOFF_SECONDS", (0.05, 0.1))
 
     async def story(asking: Asking) -> None:
-        asking.helper._pause = 0.05
+        asking.counter._pause = 0.05
         asking.ask("before", chat("hello world"))
         await asking.answered(1)
-        first = asking.helper.pid
+        first = asking.counter.pid
         assert first is not None
         for number in range(50):
             asking.ask(f"under load {number}", chat("word " * 20_000))
@@ -142,10 +142,10 @@ def test_a_killed_process_costs_what_it_had_and_another_is_started_after_a_pause
         await asking.answered(51)
         asking.ask("in the pause", chat("hello"))
         assert asking.said[-1] == ("in the pause", "late")
-        await asking.until(lambda: asyncio.get_running_loop().time() >= asking.helper._not_before)
+        await asking.until(lambda: asyncio.get_running_loop().time() >= asking.counter._not_before)
         asking.ask("after", chat("hello world"))
         await asking.answered(53)
-        assert asking.helper.pid not in {None, first}
+        assert asking.counter.pid not in {None, first}
         assert gone(first)
 
     said = run(story).tokens()
@@ -184,11 +184,11 @@ def test_a_hung_one_is_ended_and_its_room_is_free_again(monkeypatch: pytest.Monk
 
     async def story(asking: Asking) -> None:
         asking.ask("first", chat("x"))
-        await asking.until(lambda: asking.helper.pid is not None)
-        pid = asking.helper.pid
+        await asking.until(lambda: asking.counter.pid is not None)
+        pid = asking.counter.pid
         assert pid is not None
-        await asking.until(lambda: asking.helper.pid is None)
-        assert asking.helper._asked_bytes == 0
+        await asking.until(lambda: asking.counter.pid is None)
+        assert asking.counter._asked_bytes == 0
         await asking.until(lambda: gone(pid))
 
     assert run(story, replace(PATIENT, answer_seconds=0.05), SILENT).tokens() == {"first": "late"}
@@ -198,7 +198,7 @@ def test_one_that_talks_nonsense_is_ended() -> None:
     async def story(asking: Asking) -> None:
         asking.ask("first", chat("x"))
         await asking.answered(1)
-        assert asking.helper.pid is None
+        assert asking.counter.pid is None
 
     nonsense = "import os, sys; os.write(1, b'\\xff' * 8); sys.stdin.buffer.read()"
     assert run(story, command=(sys.executable, "-c", nonsense)).tokens() == {"first": "late"}
@@ -208,7 +208,7 @@ def test_without_work_the_process_ends_and_comes_back_when_needed() -> None:
     async def story(asking: Asking) -> None:
         asking.ask("first", chat("hello"))
         await asking.answered(1)
-        await asking.until(lambda: asking.helper.pid is None)
+        await asking.until(lambda: asking.counter.pid is None)
         asking.ask("second", chat("hello"))
         await asking.answered(2)
 
@@ -221,8 +221,8 @@ def test_closing_answers_who_still_waits_and_leaves_no_process() -> None:
     async def story(asking: Asking) -> None:
         asking.ask("warm", chat("hello"))
         await asking.answered(1)
-        assert asking.helper.pid is not None
-        pids.append(asking.helper.pid)
+        assert asking.counter.pid is not None
+        pids.append(asking.counter.pid)
         asking.ask("waiting", chat("word " * 200_000))
 
     assert run(story).tokens() == {"warm": 1, "waiting": "late"}
