@@ -15,6 +15,7 @@ from streamgauge.addresses import (
     parse_upstream,
     same_machine,
     split_authority,
+    without_user,
 )
 from streamgauge.errors import TargetNotAllowed, UsageError
 
@@ -159,3 +160,14 @@ def test_only_a_port_of_ours_on_an_address_of_ours_leads_to_us(host: str, port: 
     listeners = Listeners(["127.0.0.1:8787", "0.0.0.0:8788", "[::]:8788"])
     assert listeners.reached_by(host, port, ["10.0.0.7"]) is reached
     assert [listeners.on(port) for port in (8786, 8787, 8788)] == [False, True, True]
+
+
+def test_a_user_is_taken_out_of_every_url() -> None:
+    assert without_user("'http://u:p w@h' and https://x@y/") == "'http://***@h' and https://***@y/"
+
+
+def test_a_url_that_is_none_is_told_without_its_user() -> None:
+    for url in ("ftp://u:hunter2@h", "u:hunter2@h", "http://u:hunter2@[h"):
+        with pytest.raises(UsageError) as caught:
+            parse_upstream(url, "k")
+        assert "hunter2" not in str(caught.value)

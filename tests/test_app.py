@@ -263,11 +263,8 @@ def test_an_address_that_is_not_this_machines_is_named(tmp_path: Path) -> None:
 
 
 def test_an_upstream_that_is_our_own_listener_is_refused(tmp_path: Path) -> None:
-    fails(
-        supervisor(tmp_path, "http://localhost:9787", listen=("127.0.0.1:9787",)),
-        UsageError,
-        r"targets\.upstreams\.bedrock-runtime: http://localhost:9787 is this proxy's own listener",
-    )
+    with pytest.raises(UsageError, match=r"targets\.upstreams\.bedrock-runtime: http://localhost:9787 is this proxy's own listener"):
+        supervisor(tmp_path, "http://localhost:9787", listen=("127.0.0.1:9787",))
 
 
 def test_a_ledger_that_is_a_directory_is_named(tmp_path: Path) -> None:

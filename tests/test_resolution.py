@@ -116,9 +116,8 @@ def test_a_proxy_does_not_start_in_front_of_itself(url: str, tmp_path: Path) -> 
         "ledger": str(tmp_path / "ledger.db"),
         "targets.upstreams": {"bedrock-runtime": url.format(port=port)},
     }
-    proxy = Supervisor(load(None, settings), lookup=lookup)
     with pytest.raises(UsageError, match="own listener"):
-        proxy.open()
+        Supervisor(load(None, settings), lookup=lookup).open()
     assert list(tmp_path.iterdir()) == []
 
 

@@ -17,6 +17,9 @@ from streamgauge.errors import TargetNotAllowed, UsageError
 
 _AUTHORITY = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([^\s:/@?#\[\]\\]*))(?::([0-9]{0,5}))?")
 
+_USER = re.compile(r"//[^'\"]*@")
+_BARE_USER = re.compile(r"(['\"])[^'\"/]*@")
+
 
 class Upstream(msgspec.Struct, frozen=True):
     """One place to connect to. ``path`` goes before every request path; it has no slash at its end."""
@@ -50,15 +53,20 @@ def bracketed(host: str, port: int | None) -> str:
     return name if port is None else f"{name}:{port}"
 
 
+def without_user(text: str) -> str:
+    """``text`` without what stands before the @ of a URL, or of a quoted address: a user, and often a password."""
+    return _BARE_USER.sub(r"\1***@", _USER.sub("//***@", text))
+
+
 def parse_upstream(url: str, key: str) -> Upstream:
     """An upstream's URL in parts; ``UsageError`` naming the settings ``key`` where it cannot be one."""
     try:
         parts = urlsplit(url)
         host, port = (parts.hostname or "").removesuffix("."), parts.port
     except ValueError as error:
-        raise UsageError(f"{key}: {url!r} is not a URL ({error})") from error
+        raise UsageError(f"{key}: {without_user(repr(url))} is not a URL") from error
     if parts.scheme not in ("http", "https") or not host:
-        raise UsageError(f"{key}: {url!r} is not a URL of the form http://host[:port] or https://host[:port]")
+        raise UsageError(f"{key}: {without_user(repr(url))} is not a URL of the form http://host[:port] or https://host[:port]")
     if parts.username is not None or parts.query or parts.fragment:
         raise UsageError(f"{key}: the URL of {host} has a user, query or fragment; leave only scheme, host, port and path")
     return Upstream(parts.scheme, host, port or default_port(parts.scheme), parts.path.rstrip("/"))

@@ -71,3 +71,18 @@ def test_every_target_is_looked_at(tmp_path: Path) -> None:
 )
 def test_only_this_machine_reaches_loopback(address: str, expected: bool) -> None:
     assert is_loopback(address) is expected
+
+
+def test_an_upstream_that_is_ourselves_is_named_with_all_other_mistakes() -> None:
+    upstreams = {
+        "bedrock-runtime": "http://localhost:8787",
+        "sagemaker-runtime": "http://127.0.0.1:8788/x",
+        "bedrock-mantle": "http://127.0.0.1:9",
+    }
+    found = lines(targets=TargetSettings(upstreams=upstreams), workers=0)
+    assert [line.partition(":")[0] for line in found] == [
+        "workers",
+        "targets.upstreams.bedrock-runtime",
+        "targets.upstreams.sagemaker-runtime",
+    ]
+    assert "is this proxy's own listener 127.0.0.1:8787; name the provider's address instead" in found[1]

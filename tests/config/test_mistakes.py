@@ -7,7 +7,7 @@ import re
 import pytest
 
 from streamgauge.config.keys import every_key
-from streamgauge.config.mistakes import SECRET_WORDS, Mistake, Origin, SettingsMistaken, is_secret, shown, without_user
+from streamgauge.config.mistakes import SECRET_WORDS, Mistake, Origin, SettingsMistaken, is_secret, shown
 
 
 @pytest.mark.parametrize(
@@ -29,10 +29,6 @@ def test_values_are_shown_but_secrets(key: str, value: object, expected: str) ->
 
 def test_a_long_value_is_cut() -> None:
     assert len(shown("admin", "x" * 10_000)) <= 100
-
-
-def test_a_user_is_taken_out_of_every_url() -> None:
-    assert without_user("'http://u:p w@h' and https://x@y/") == "'http://***@h' and https://***@y/"
 
 
 @pytest.mark.parametrize(

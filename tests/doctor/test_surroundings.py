@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from streamgauge.config import Config, load
 from streamgauge.doctor.surroundings import look_at_loops, look_at_proxies
+from streamgauge.targets import TargetSettings
 
 CORPORATE = "http://user:hunter2@proxy.corp:3128"
 
 
 def test_an_upstream_that_is_ourselves_is_a_loop() -> None:
-    found = look_at_loops(load(None, {"targets.upstreams": {"bedrock-runtime": "http://localhost:8787"}}))
+    targets = TargetSettings(upstreams={"bedrock-runtime": "http://localhost:8787"})
+    found = look_at_loops(dataclasses.replace(Config(), targets=targets))
     assert (found.verdict, found.fix) == ("finding", "name the provider's address instead")
     assert "is this proxy's own listener" in found.text
     assert look_at_loops(Config()).verdict == "ok"

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from streamgauge.config.mistakes import Mistake, shown, without_user
+from streamgauge.addresses import check_no_loop, without_user
+from streamgauge.config.mistakes import Mistake, shown
 from streamgauge.config.settings import MAY_BE_ZERO, Config
 from streamgauge.errors import UsageError
 from streamgauge.relay.connect import authority_of
@@ -25,7 +26,7 @@ MOST_PROCESSES = 256
 def check(config: Config) -> Iterator[Mistake]:
     """Every mistake that the values make together or alone."""
     yield from _numbers(config, "")
-    for rule in (_addresses, _bounds, _ledger, _targets, _certificates, _tls, _connect, _egress, _signing):
+    for rule in (_addresses, _bounds, _ledger, _targets, _loops, _certificates, _tls, _connect, _egress, _signing):
         yield from rule(config)
 
 
@@ -90,8 +91,31 @@ def _targets(config: Config) -> Iterator[Mistake]:
     alone += [TargetSettings(extra_hosts=(host,)) for host in targets.extra_hosts]
     alone += [TargetSettings(own_hosts=(name,)) for name in targets.own_hosts]
     alone += [TargetSettings(default_region=targets.default_region), TargetSettings(default_service=targets.default_service)]
+    plain = TargetSettings()
+    # What is not a list of one's own is tried together, so that a setting added later is looked at too.
+    alone.append(
+        dataclasses.replace(
+            targets, upstreams={}, regions=(), extra_hosts=(), own_hosts=(), default_region=None, default_service=plain.default_service
+        )
+    )
     for settings in alone:
         yield from _target(settings, table)
+
+
+def _loops(config: Config) -> Iterator[Mistake]:
+    """Upstreams that are one of our own addresses as they are written; names are looked up at start (``resolution``)."""
+    named = (*config.listen, *config.listen_tls, config.admin)
+    listeners = [
+        (host.strip("[]"), int(port)) for host, _, port in (address.rpartition(":") for address in named if not any(_address("", address)))
+    ]
+    for service, url in config.targets.upstreams.items():
+        key = f"targets.upstreams.{service}"
+        try:
+            check_no_loop(listeners, {key: url})
+        except UsageError as error:
+            reason = str(error).partition(": ")[2]
+            if "own listener" in reason:  # what is no URL was told already
+                yield Mistake(key, reason)
 
 
 def _target(settings: TargetSettings, table: RouteTable) -> Iterator[Mistake]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from streamgauge.addresses import without_user
 from streamgauge.errors import UsageError
 
 SECRET_WORDS = ("token", "secret", "password")
@@ -71,20 +71,12 @@ def is_secret(key: str) -> bool:
     return any(word in part for part in key.lower().split(".") for word in SECRET_WORDS)
 
 
-def without_user(text: str) -> str:
-    """``text`` without what stands before the @ of a URL: a user, and often a password."""
-    return _BARE_USER.sub(r"\1***@", _USER.sub("//***@", text))
-
-
 def shown(key: str, value: object) -> str:
     """``value`` as a mistake may show it: short, and nothing of secrets, of tables that may hold some, or of a URL's user."""
     if is_secret(key) or isinstance(value, (Mapping, list, tuple)):
         return ""
     return without_user(_SHORT.repr(value))[:MAX_VALUE_CHARS]
 
-
-_USER = re.compile(r"//[^'\"]*@")
-_BARE_USER = re.compile(r"(['\"])[^'\"/]*@")
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = MAX_VALUE_CHARS

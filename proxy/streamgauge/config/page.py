@@ -9,10 +9,11 @@ from typing import Any
 
 import msgspec
 
+from streamgauge.addresses import without_user
 from streamgauge.config import keys
 from streamgauge.config.environment import OTHER_VARIABLES, VARIABLES, variable
 from streamgauge.config.load import Loaded
-from streamgauge.config.mistakes import DEFAULT, is_secret, without_user
+from streamgauge.config.mistakes import DEFAULT, is_secret
 from streamgauge.config.sample import descriptions, text
 from streamgauge.config.settings import Config
 
