@@ -25,7 +25,7 @@ from streamgauge.errors import CouldNotRun, StreamgaugeError, UsageError
 from streamgauge.heartbeat import Heartbeats
 from streamgauge.relay.connect import authority_of
 from streamgauge.relay.egress import read_egress
-from streamgauge.relay.tls import too_open
+from streamgauge.relay.tls import server_context, too_open
 from streamgauge.resolution import Lookup, addresses_of, refuse_loops
 from streamgauge.routing import shipped_table
 from streamgauge.sinks.ledger_access import refuse_unusable
@@ -107,6 +107,8 @@ class Supervisor:
         if egress is not None:
             upstreams["relay.egress_proxy"] = f"{egress.scheme}://{egress.name}"
         refuse_loops(listeners, upstreams, config.targets.extra_hosts, self.lookup)
+        if config.listen_tls:
+            server_context(config.tls)
         authority = authority_of(config.connect)
         if authority is not None:
             Issuer(authority).issue(["localhost"])  # a worker would only find out when somebody asks
