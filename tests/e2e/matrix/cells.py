@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from tests.e2e.matrix import forms
 from tests.e2e.matrix.callers import CALLERS, Caller, Credential
+from tests.e2e.matrix.forms import FORMS, Form, Place
 
-Form = Literal["base URL", "forward proxy"]
 Mode = Literal["auto", "passthrough", "resign"]
 
-FORMS: tuple[Form, ...] = ("base URL", "forward proxy")
 MODES: tuple[Mode, ...] = ("auto", "passthrough", "resign")
 
 KEPT, RESIGNED = "kept", "re-signed"
@@ -64,33 +64,32 @@ class Cell:
         """Who calls."""
         return CALLERS[self.name]
 
-    def environ(self, proxy: str) -> dict[str, str]:
-        """What the application is told, with the proxy at this URL."""
-        caller = self.caller
-        known = dict(caller.credentials()[self.credential])
-        if self.form == "base URL":
-            return known | {caller.variable: proxy + caller.path}
-        # Node.js takes the proxy variables of the environment only if it is told to.
-        proxied = {"HTTP_PROXY": proxy, "NODE_USE_ENV_PROXY": "1"}
-        return known | proxied | {caller.variable: f"http://{caller.service.host}{caller.path}"}
+    def environ(self, place: Place) -> dict[str, str]:
+        """What the application is told, with the proxy at this place."""
+        return self.caller.credentials()[self.credential] | forms.environ(self.caller, self.form, place)
 
     def refusal(self) -> str | None:
         """The name of what stands in the way, or ``None``."""
         if self.name == "aws-sdk-js http2":
             return "http2"
-        if self.credential == "key" and self.caller.insists_on_tls:
+        if self.credential == "key" and self.caller.insists_on_tls and not forms.is_secure(self.form):
             return "tls only"
         if self.form == "forward proxy" and self.caller.refuses_aws_over_http:
             return "not over http"
         if self.form == "forward proxy" and self.caller.always_tunnels:
             return "tunnel"
-        if (self.credential, self.form, self.mode) == ("sigv4", "base URL", "passthrough"):
+        if self._foreign_host and self.mode == "passthrough":
             return "foreign host"
         return None
 
+    @property
+    def _foreign_host(self) -> bool:
+        """Whether the caller signs for the proxy's own host."""
+        return self.credential == "sigv4" and forms.is_base_url(self.form)
+
     def signing(self) -> str:
         """What becomes of the authorization if nothing stands in the way."""
-        return RESIGNED if self.mode == "resign" or (self.credential, self.form) == ("sigv4", "base URL") else KEPT
+        return RESIGNED if self.mode == "resign" or self._foreign_host else KEPT
 
     def expected(self) -> str:
         """The cell's result as it is saved."""
@@ -102,7 +101,7 @@ def _cells() -> Iterator[Cell]:
     for name, caller in CALLERS.items():
         for credential in caller.credentials():
             for form in FORMS:
-                if form == "base URL" or caller.takes_a_proxy:
+                if forms.is_base_url(form) or caller.takes_a_proxy:
                     yield from (Cell(name, credential, form, mode) for mode in MODES)
 
 

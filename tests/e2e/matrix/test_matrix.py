@@ -21,6 +21,7 @@ from tests.e2e.conftest import KEY, SECRET
 from tests.e2e.matrix import callers, results
 from tests.e2e.matrix.applications import Applications
 from tests.e2e.matrix.cells import KEPT, REFUSALS, RESIGNED, Cell, Mode, Refusal, by_way
+from tests.e2e.matrix.forms import is_base_url, place_of, settings
 from tests.e2e.product import Product
 
 pytestmark = pytest.mark.timeout(600)
@@ -70,6 +71,8 @@ class Matrix:
         self._tmp, self._stack = tmp, ExitStack()
         self.upstream = self._stack.enter_context(ScriptedUpstream(scripted, gate=as_aws_would))
         self.applications = self._stack.enter_context(Applications())
+        self._folder = tmp.mktemp("certificates")
+        self._settings = settings(self._folder)
         self.results: dict[str, str] = {}
         self.rows: dict[Mode, int] = {}
         self.product = cache(self._product)
@@ -77,7 +80,7 @@ class Matrix:
 
     def _product(self, mode: Mode) -> Product:
         self.rows[mode] = 0
-        return self._stack.enter_context(Product(self._tmp.mktemp(mode), self.upstream.url, relay__signing=mode))
+        return self._stack.enter_context(Product(self._tmp.mktemp(mode), self.upstream.url, relay__signing=mode, **self._settings))
 
     def _direct(self, name: str) -> list[dict[str, Any]]:
         """What a caller gets without a proxy."""
@@ -89,7 +92,7 @@ class Matrix:
         """Make the calls of a cell; ``rows`` in the answer are for later, when they are in the ledger."""
         product = self.product(cell.mode)
         before, already = len(product.rows()), len(self.upstream.received)
-        answers = self.applications.ask(cell.name, cell.environ(product.url), CALLS)
+        answers = self.applications.ask(cell.name, cell.environ(place_of(product, self._folder)), CALLS)
         return Saw(cell, answers, self.upstream.received[already:], before)
 
     def rows_of(self, saw: Saw, count: int) -> list[Measurement]:
@@ -138,7 +141,7 @@ def check_works(matrix: Matrix, saw: Saw) -> None:
     assert direct[3]["seen"]
     assert saw.answers == direct, cell
     assert [authorized(received) for received in saw.received] == [cell.signing()] * len(CALLS), cell
-    if cell.form == "forward proxy" and cell.signing() == KEPT:
+    if cell.signing() == KEPT and not is_base_url(cell.form):
         assert {received.header("host") for received in saw.received} == {cell.caller.service.host}
     check_rows(cell, matrix.rows_of(saw, len(CALLS)))
 

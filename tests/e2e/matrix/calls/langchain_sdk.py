@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from functools import lru_cache
 from typing import Any
 
 from langchain_aws import ChatBedrockConverse
@@ -9,22 +11,23 @@ from langchain_aws import ChatBedrockConverse
 from tests.e2e.matrix.calls.shapes import MODEL
 
 
+@lru_cache(maxsize=1)
+def _model(environ: frozenset[tuple[str, str]]) -> Any:
+    """One for all calls that are told the same: making it takes longer than they do."""
+    return ChatBedrockConverse(model=MODEL)
+
+
 def converse(streaming: bool, prompt: str, seen: list[Any]) -> Any:
     """``invoke`` and ``stream``."""
-    model = ChatBedrockConverse(model=MODEL)
-    try:
-        if not streaming:
-            whole = model.invoke(prompt)
-            seen.append(_told(whole))
-        else:
-            whole = None
-            for chunk in model.stream(prompt):
-                seen.append(_told(chunk))
-                whole = chunk if whole is None else whole + chunk
-    finally:
-        model.client.close()
-        if model.bedrock_client is not None:
-            model.bedrock_client.close()
+    model = _model(frozenset(os.environ.items()))
+    if not streaming:
+        whole = model.invoke(prompt)
+        seen.append(_told(whole))
+    else:
+        whole = None
+        for chunk in model.stream(prompt):
+            seen.append(_told(chunk))
+            whole = chunk if whole is None else whole + chunk
     usage = whole.usage_metadata
     cached = usage["input_token_details"]["cache_read"]
     return whole.text, [usage["input_tokens"] - cached, usage["output_tokens"]]
