@@ -177,8 +177,7 @@ CALLERS = {
         "SAGEMAKER_BASE_URL",
         INVOKE_ENDPOINT,
         model="llama",
-        code='sagemaker_base_url=os.environ["SAGEMAKER_BASE_URL"] + "/endpoints/llama/invocations"'
-        " (for a stream: `/endpoints/llama/invocations-response-stream`)",
+        code="`sagemaker_base_url=` that variable and `/endpoints/NAME/invocations`, for a stream `/endpoints/NAME/invocations-response-stream`",
     ),
     "aws-sdk-js http1": Caller(
         "AWS SDK for JavaScript",
@@ -188,7 +187,8 @@ CALLERS = {
         RUNTIME_URL,
         CONVERSE,
         key=AWS_KEY,
-        code="new BedrockRuntimeClient({ requestHandler: new NodeHttpHandler({ httpAgent: new Agent({ proxyEnv: process.env }) }) })",
+        code="`requestHandler: new NodeHttpHandler()`, for a proxy with agents: `httpAgent: new http.Agent({ proxyEnv: process.env })`, "
+        "`httpsAgent: new https.Agent({ proxyEnv: process.env })`",
     ),
     "aws-sdk-js http2": Caller(
         "AWS SDK for JavaScript, its default handler",
