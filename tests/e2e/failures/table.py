@@ -237,7 +237,7 @@ FAILURES = (
         None,
         200,
         ALL_WHOLE,
-        {"output_tokens": 3_000, "gap": 0.0},
+        {"output_tokens": 1_500, "gap": 0.0},
         happens="reads slowly",
     ),
     Failure("the application sends slowly", "completed", None, None, 200, {"any": WHOLE}, happens="sends slowly"),
