@@ -14,7 +14,7 @@ from streamgauge.reports.waterfall import TITLES
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))  # as a script it knows the package, and not the tests
 
-from tests.docs import acceptance_page, callers_page, cost, failures_page, estimates_page  # noqa: E402  # after the path it needs
+from tests.docs import acceptance_page, callers_page, cost, estimates_page, failures_page  # noqa: E402  # after the path it needs
 
 DEFINITIONS_HEAD = """\
 # Definitions of the figures
