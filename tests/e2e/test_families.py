@@ -218,7 +218,8 @@ def test_a_guardrail_that_intervened_is_the_reason(
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 def test_responses_are_understood(streamed: bool, upstream: ScriptedUpstream, product: Product) -> None:
-    knobs = {"reasoning": "let me see", "reasoning_tokens": 3, "cache_read_tokens": 10, "service_tier": "priority"}
+    # Half a second apart, so that two pieces are two reads on a busy machine too.
+    knobs = {"gap": 0.5, "reasoning": "let me see", "reasoning_tokens": 3, "cache_read_tokens": 10, "service_tier": "priority"}
     row = through(upstream, product, responses(stream=streamed), **knobs)
     assert (row.outcome, row.operation, row.streaming, row.finish_reason) == ("completed", "Responses", streamed, "completed")
     assert (row.input_tokens, row.output_tokens, row.cache_read_tokens, row.reasoning_tokens) == (31, 8, 10, 3)

@@ -57,8 +57,9 @@ class Upstream(Protocol):
 class Exchange:
     """State of one exchange. ``done`` resolves once, when nothing more will come from the upstream or the application has gone.
 
-    ``unframed``: only the end of its connection tells the application that the answer is whole. ``on_record``: its beginning was told to
-    the spool, or needs not be any more. ``kept``: what an estimate of its tokens may need.
+    ``streamed``: the answer is a stream, whatever was asked for. ``unframed``: only the end of its connection tells the application that
+    the answer is whole. ``on_record``: its beginning was told to the spool, or needs not be any more. ``kept``: what an estimate of its
+    tokens may need.
     ``afterwards``: who reads on when the application has gone.
     """
 
@@ -81,6 +82,7 @@ class Exchange:
         "route",
         "silence_told",
         "status",
+        "streamed",
         "transport",
         "unframed",
         "upstream",
@@ -111,6 +113,7 @@ class Exchange:
         self.resigned = False
         self.replied = False
         self.unframed = False
+        self.streamed = False
         self.on_record = False
         self.hold: Hold | None = None
         self.kept: Kept | None = None
@@ -146,6 +149,7 @@ class Exchange:
                 self.observation.streaming = False
             elif self.observation.streaming is None:
                 self.observation.streaming = content_type is not None and "event-stream" in content_type
+            self.streamed = bool(self.observation.streaming)
         self.observation.answered(
             open_dialect(self.operation, head.status, content_type, headers, self.kept.stream_bytes if self.kept is not None else 0), at
         )
@@ -166,7 +170,7 @@ class Exchange:
         if not self.transport.get_write_buffer_size():
             observation.points.finished = perf_counter_ns()
         fault = observation.end_of_body()
-        self._over(of_response(self.status, fault, streaming=bool(observation.streaming), resigned=self.resigned))
+        self._over(of_response(self.status, fault, streaming=self.streamed, resigned=self.resigned))
 
     def upstream_broke(self, error_type: str, at: int) -> None:
         """The upstream failed. Before the head the walk still can reply; after it the application gets what came, and then no proper end."""
@@ -179,8 +183,7 @@ class Exchange:
             self.upstream.abort()
         if self.replied:
             self.keep_alive = False
-        begun = self.replied and self.status is not None and self.status < 400
-        self._over(of_break(error_type, streaming=begun and bool(self.observation.streaming)))
+        self._over(of_break(error_type, streaming=self.streamed))
 
     def downstream_lost(self, at: int) -> None:
         """The application went away: the provider shall see what it would see without us, unless its counts are waited for."""
@@ -201,7 +204,7 @@ class Exchange:
         fault = self.observation.fault
         if fault is None or self.status is None:
             return CLIENT_CANCELLED
-        return of_response(self.status, fault, streaming=bool(self.observation.streaming), resigned=self.resigned)
+        return of_response(self.status, fault, streaming=self.streamed, resigned=self.resigned)
 
     def abandon(self) -> None:
         """Enough was read of an answer that nobody waits for."""
