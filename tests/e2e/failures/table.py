@@ -1,6 +1,6 @@
 """Everything that breaks: what is done, what an application sees of it by each SDK, and the one row that it leaves.
 
-Data only. ``test_failures.py`` makes each of them happen; ``docs/reference/failures.md`` is written from it.
+Data only. ``test_what_breaks.py`` makes each of them happen; ``docs/reference/failures.md`` is written from it.
 """
 
 from __future__ import annotations
