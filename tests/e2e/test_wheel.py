@@ -77,6 +77,13 @@ def test_the_installed_program_explains_itself(bare: Path, tmp_path: Path) -> No
     assert "Amazon Bedrock" in shown.stdout
 
 
+def test_the_installed_program_prints_a_settings_file_that_it_takes(bare: Path, tmp_path: Path) -> None:
+    sample = streamgauge(bare, "check-config", "--sample", cwd=tmp_path).stdout
+    assert sample == (ROOT / "config" / "streamgauge.yaml").read_text(encoding="utf-8")
+    (tmp_path / "s.yaml").write_text(sample, encoding="utf-8")
+    assert streamgauge(bare, "check-config", "s.yaml", cwd=tmp_path).stdout == "s.yaml: no mistakes\n"
+
+
 def test_the_installed_program_measures_an_unchanged_application(bare: Path, tmp_path: Path) -> None:
     (tmp_path / "chat.py").write_text(CHAT, encoding="utf-8")
     with ScriptedUpstream(Script(text="Two metres more than yesterday.", input_tokens=31)) as upstream:
