@@ -41,7 +41,11 @@ FOREIGN_HOST = Refusal(
 HTTP2 = Refusal(
     "The SDK's default handler speaks HTTP/2, which the proxy does not: give it `NodeHttpHandler`.", "proxy", "ERR_HTTP2_SESSION_ERROR", 4
 )
-TUNNEL = Refusal("The `fetch` of Node.js asks every proxy for a tunnel (CONNECT), also for `http://`.", "proxy", "AI_APICallError", 4)
+TUNNEL = Refusal(
+    "The `fetch` of Node.js asks every proxy for a tunnel (CONNECT), also for `http://`, and inside one the proxy expects TLS: name `https://`.",
+    "proxy",
+    "AI_APICallError",
+)
 
 REFUSALS = {"tls only": TLS_ONLY, "not over http": NOT_OVER_HTTP, "foreign host": FOREIGN_HOST, "http2": HTTP2, "tunnel": TUNNEL}
 """By the name that results have for them."""
