@@ -12,6 +12,7 @@ import pytest
 from streamgauge.certificates import new_ca
 from streamgauge.errors import TargetNotAllowed, UsageError
 from streamgauge.relay.connect import HOSTS_KEPT, ConnectSettings, Tunnels, authority_of
+from streamgauge.relay.local_reply import HTTP2_PREFACE, HTTP2_TEXT
 from streamgauge.relay.tls import TlsSettings
 from streamgauge.routing import shipped_table
 from streamgauge.targets import Targets, TargetSettings
@@ -116,6 +117,18 @@ def test_requests_inside_go_where_the_tunnel_was_opened_for_whatever_their_host_
     assert upstream.received() == CALL.arrives(HOST.encode())
     caller.send(Request(b"POST", b"https://" + HOST.encode() + TARGETS[0], (), b"{}").sent(HOST.encode()))
     assert caller.read_head().startswith(b"HTTP/1.1 403 ")
+
+
+def test_http_2_inside_a_tunnel_is_told_the_remedy_and_logged_nowhere(relay: Relay, trusting: ssl.SSLContext) -> None:
+    caller = relay.call()
+    asked(caller, f"{HOST}:443")
+    caller.secure(trusting, HOST)
+    caller.send(HTTP2_PREFACE + b"prompt-that-nobody-may-log")
+    answer, _ = caller.read_to_end()
+    assert HTTP2_TEXT.encode() in answer
+    assert relay.last(1).error_type == "http2"
+    assert relay.stop() == 0
+    assert relay.log.read_text() == ""
 
 
 def test_who_does_not_trust_the_ca_hurts_nobody_else(relay: Relay, upstream: RawUpstream, trusting: ssl.SSLContext) -> None:
