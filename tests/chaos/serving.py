@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -53,9 +53,10 @@ def refused(address: str) -> bool:
 
 
 class Serving:
-    """One proxy that runs while the block does; ``settings`` are keys of the settings file."""
+    """One proxy that runs while the block does; ``settings`` are keys of the settings file, ``within`` is a command that runs another."""
 
-    def __init__(self, directory: Path, upstream: str, **settings: Any) -> None:
+    def __init__(self, directory: Path, upstream: str, within: Sequence[str] = (), **settings: Any) -> None:
+        self._within = within
         self.ledger = directory / "ledger.db"
         self.log = directory / "serve.log"
         given = {
@@ -74,7 +75,7 @@ class Serving:
 
     def __enter__(self) -> Self:
         environ = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy") and not name.startswith("AWS_")}
-        command = [sys.executable, "-m", "streamgauge", "serve", "--config", str(self._file)]
+        command = [*self._within, sys.executable, "-m", "streamgauge", "serve", "--config", str(self._file)]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=environ)
         assert self.process.stdout is not None

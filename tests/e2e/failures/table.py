@@ -244,5 +244,6 @@ FAILURES = (
     Failure("the recorder is killed", "completed", None, None, 200, ALL_WHOLE, SLOWLY, happens="recorder killed"),
     Failure("the worker is killed", "lost", "proxy", "worker_killed", None, BROKEN, SLOWLY, happens="worker killed"),
     Failure("the ledger is locked by another program", "completed", None, None, 200, ALL_WHOLE, SLOWLY, happens="ledger locked"),
+    Failure("the spool's disk is full for a while", "completed", None, None, 200, ALL_WHOLE, at="small disk"),
     Failure("the spool is full", None, None, "spool_full", None, ALL_WHOLE, at="full"),
 )

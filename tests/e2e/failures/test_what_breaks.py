@@ -5,21 +5,25 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import signal
 import socket
 import threading
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from streamgauge.records import Measurement
+from streamgauge.spool.layout import SEGMENT_SUFFIX
 from streamgauge.testing import Script, ScriptedUpstream
 from streamgauge.testing.received import Received
+from tests.chaos.serving import Serving, until
 from tests.e2e.conftest import KEY, SECRET
 from tests.e2e.failures.callers import saw
 from tests.e2e.failures.provoke import HAPPENINGS
+from tests.e2e.failures.small_disk import SmallDisk, can_be_had
 from tests.e2e.failures.table import FAILURES, Failure
 from tests.e2e.product import Product, wait_for
 from tests.recorder.driving import account
@@ -44,7 +48,8 @@ class Stage:
     """The product with all its upstreams, and the rows that tests have seen."""
 
     product: Product
-    full: Product
+    full: Serving
+    disk: SmallDisk | None
     stale: RawUpstream
     known: set[str] = field(default_factory=set)
     counted: int = 0
@@ -60,10 +65,14 @@ class Stage:
         connection.close()
         self.row()
 
-    def row(self) -> Measurement:
-        """The one new row."""
-        wait_for(lambda: True if len(self.product.rows()) > len(self.known) else None, "new row", 30.0)
-        new = [m for m in self.product.rows() if m.exchange_id not in self.known]
+    def row(self, rows: Callable[[], list[Measurement]] | None = None) -> Measurement:
+        """The one new row, of those that ``rows`` reads."""
+        read = rows or self.product.rows
+
+        def unknown() -> list[Measurement] | None:
+            return [m for m in read() if m.exchange_id not in self.known] or None
+
+        new = wait_for(unknown, "new row", 30.0)
         self.known |= {m.exchange_id for m in new}
         assert len(new) == 1, [(m.operation, m.outcome) for m in new]
         return new[0]
@@ -71,14 +80,19 @@ class Stage:
     def count(self, reason: str) -> None:
         """One more was counted instead of a row."""
         self.counted += 1
+        until(lambda: self.full.unmeasured() == {reason: self.counted}, "count")
+        assert self.full.seen() == self.counted
 
-        def counted() -> bool | None:
-            with urllib.request.urlopen(f"{self.full.admin}/api/v1/summary", timeout=10) as answer:
-                said = json.load(answer)
-            return True if said["unmeasured"] == {reason: self.counted} else None
 
-        wait_for(counted, "count", 30.0)
-        assert not self.full.supervisor.ledger.exists() or self.full.rows() == []
+@contextlib.contextmanager
+def without_room(directory: Path, upstream: str) -> Iterator[Serving]:
+    """A proxy whose recorder stands still, and whose spool is full of what the worker has said of itself."""
+    directory.mkdir()
+    with Serving(directory, upstream, spool={"max_bytes": 1, "segment_bytes": 1}) as serving:
+        serving.send(signal.SIGSTOP, serving.pid("recorder"))
+        segments = Path(f"{serving.ledger}.spool")
+        until(lambda: any(path.stat().st_size for path in segments.glob(f"[!.]*/*{SEGMENT_SUFFIX}")), "something in the spool")
+        yield serving
 
 
 @contextlib.contextmanager
@@ -123,15 +137,19 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
             "targets.by_listener": {f"127.0.0.{PLACES.index(place) + 1}": url for place, url in ways.items()},
         }
         product = stack.enter_context(Product(directory / "one", upstream.url, **settings | IMPATIENT))
-        full = stack.enter_context(Product(directory / "two", upstream.url, **{"spool.max_bytes": 1, "spool.segment_bytes": 1}))
+        full = stack.enter_context(without_room(directory / "two", upstream.url))
         stack.enter_context(tended(product))
-        made = Stage(product, full, stale)
+        (directory / "three").mkdir()
+        disk = None
+        if can_be_had(directory):
+            disk = stack.enter_context(SmallDisk(directory / "three", upstream.url))
+        made = Stage(product, full, disk, stale)
         made.bases = {place: f"http://{address}" for place, address in zip(PLACES, product.supervisor.addresses, strict=True)}
-        made.bases["full"] = full.url
+        made.bases |= {"full": f"http://{full.address}", "small disk": f"http://{disk.address}" if disk is not None else ""}
         yield made
         stale.close()
     # Everything has ended in order by now.
-    assert {m.exchange_id for m in product.rows()} == made.known
+    assert {m.exchange_id for m in product.rows()} <= made.known
     assert account(product.supervisor.ledger).adds_up
 
 
@@ -140,7 +158,14 @@ def test_what_breaks_is_seen_as_it_would_be_and_booked_once(stage: Stage, failur
     caller, base = failure.speaks.get(sdk, sdk), stage.bases[failure.at]
     if failure.at == "stale":
         stage.prime()
-    if failure.happens is not None:
+    rows = None
+    if failure.at == "small disk":
+        if stage.disk is None:
+            pytest.skip("no small disk can be mounted here")
+        with stage.disk.full():
+            seen = saw(caller, base, failure.knobs)
+        rows = stage.disk.rows
+    elif failure.happens is not None:
         seen = HAPPENINGS[failure.happens](stage.product, caller, base, failure.knobs)
     else:
         seen = saw(caller, base, failure.knobs)
@@ -149,7 +174,7 @@ def test_what_breaks_is_seen_as_it_would_be_and_booked_once(stage: Stage, failur
         assert failure.error_type is not None
         stage.count(failure.error_type)
         return
-    m = stage.row()
+    m = stage.row(rows)
     error_type = failure.error_types.get(sdk, failure.error_type)
     assert (m.outcome, m.side, m.error_type, m.http_status) == (failure.outcome, failure.side, error_type, failure.status)
 
