@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from streamgauge.testing import Script, ScriptedUpstream
+from streamgauge.testing.received import Received
 from tests.chaos.callers import Callers
 from tests.chaos.serving import Serving, until
 from tests.recorder.driving import account
@@ -39,7 +40,13 @@ def restarted_by_sighup(serving: Serving) -> int:
 @pytest.mark.parametrize("restarts", [30, pytest.param(1000, marks=LONG)])
 def test_no_application_notices_and_rows_are_what_the_upstream_counted(tmp_path: Path, restarts: int) -> None:
     done = 0
-    with ScriptedUpstream(SCRIPT) as upstream, Serving(tmp_path, upstream.url, workers=WORKERS) as serving:
+    reached: list[str] = []
+
+    def script(request: Received) -> Script:
+        reached.append(request.header("amz-sdk-invocation-id") or "")  # the upstream itself remembers only the newest
+        return SCRIPT
+
+    with ScriptedUpstream(script) as upstream, Serving(tmp_path, upstream.url, workers=WORKERS) as serving:
         with Callers(serving.address, keep=False) as callers:
             while done < restarts:
                 enough = callers.answered() + 20
@@ -47,7 +54,6 @@ def test_no_application_notices_and_rows_are_what_the_upstream_counted(tmp_path:
                 until(lambda enough=enough: callers.answered() >= enough, "answers after a restart")  # type: ignore[misc]
         assert serving.stop() == 0
         assert serving.log.read_text() == ""
-        reached = [request.header("amz-sdk-invocation-id") or "" for request in upstream.received]
     calls = callers.calls
     print(f"{done} restarts, {len(calls)} calls on as many connections, the longest took {max(made.took for made in calls):.2f} s")
     assert Counter((made.became, made.status) for made in calls) == {("whole", 200): len(calls)}
