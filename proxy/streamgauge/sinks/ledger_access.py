@@ -19,12 +19,18 @@ SCHEMA_VERSION = 1
 a change of meaning does."""
 
 
+SQLITE_HEADER = b"SQLite format 3\0"
+"""How every database of SQLite begins (https://www.sqlite.org/fileformat.html, 1.3)."""
+
+
 def refuse_unusable(path: Path) -> None:
     """See, before anything is started, that the ledger at ``path`` can be written by a process of ours.
 
     Raises ``CouldNotRun`` naming the path, what or who is in the way, and the fix. A ledger that is damaged or busy is no reason: the
     recorder sets the one aside and waits for the other.
     """
+    if not Path(f"{path}.lock").exists():
+        _refuse_foreign(path)
     lock = lock_ledger(path)
     try:
         uri = f"file:{urllib.parse.quote(str(path.absolute()))}?mode=ro"
@@ -35,6 +41,23 @@ def refuse_unusable(path: Path) -> None:
         return
     finally:
         os.close(lock)
+
+
+def _refuse_foreign(path: Path) -> None:
+    """A file that no process of ours has ever had open: nothing is done to it unless it is a ledger that was put there."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(SQLITE_HEADER))
+        if not start:
+            return
+        if start == SQLITE_HEADER:
+            with closing(sqlite3.connect(f"file:{urllib.parse.quote(str(path.absolute()))}?mode=ro", uri=True, timeout=0.0)) as connection:
+                names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            if not names or "exchanges" in names:
+                return
+    except (sqlite3.Error, OSError):
+        return  # what is wrong with it is told by those who open it
+    raise CouldNotRun(f"{path} is a file of something else and no ledger: name another with --ledger; this one was left as it is")
 
 
 def refuse_newer(connection: sqlite3.Connection, path: Path) -> int:
