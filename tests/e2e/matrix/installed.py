@@ -71,17 +71,21 @@ def _alone() -> Iterator[None]:
 
 
 def _folder(name: str, *lists: Path) -> tuple[Path, bool]:
-    """Where that belongs, and whether it is there whole."""
+    """Where that belongs, and whether it is there whole; if not, what was there before is gone."""
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in lists)).hexdigest()[:12]
-    folder = CACHE / f"{name}-{sys.version_info.major}.{sys.version_info.minor}-{digest}"
-    return folder, (folder / "complete").exists()
+    kind = f"{name}-{sys.version_info.major}.{sys.version_info.minor}"
+    folder = CACHE / f"{kind}-{digest}"
+    complete = (folder / "complete").exists()
+    if not complete:
+        for old in CACHE.glob(f"{kind}-*"):
+            shutil.rmtree(old, ignore_errors=True)
+    return folder, complete
 
 
 def _environment(name: str) -> Path:
     pins = LISTS / f"{name}.txt"
     folder, complete = _folder(name, pins)
     if not complete:
-        shutil.rmtree(folder, ignore_errors=True)
         _run(sys.executable, "-m", "venv", "--without-pip", str(folder))
         pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(folder / "bin" / "python")]
         _run(*pip, "install", "--quiet", "--no-compile", "-r", str(pins))
@@ -94,7 +98,6 @@ def _modules(node: Path) -> Path:
     lists = [LISTS / "package.json", LISTS / "package-lock.json"]
     folder, complete = _folder("node", *lists)
     if not complete:
-        shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         for path in lists:
             shutil.copy(path, folder)
