@@ -52,7 +52,10 @@ def test_a_recorder_that_stands_still_hurts_no_call_and_records_all_of_them_afte
 
 @pytest.mark.parametrize(
     "limit",
-    [pytest.param({"max_bytes": 40_000, "segment_bytes": 40_000}, id="one segment"), pytest.param({"max_bytes": 40_000, "segment_bytes": 8_000}, id="several")],
+    [
+        pytest.param({"max_bytes": 40_000, "segment_bytes": 40_000}, id="one segment"),
+        pytest.param({"max_bytes": 40_000, "segment_bytes": 8_000}, id="several"),
+    ],
 )
 def test_when_the_spool_is_full_calls_go_on_and_are_counted_until_there_is_room_again(tmp_path: Path, limit: dict[str, int]) -> None:
     with ScriptedUpstream(SCRIPT) as upstream, Serving(tmp_path, upstream.url, spool=limit) as serving:
