@@ -32,13 +32,6 @@ def trusting(folder: Path) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(folder / "localhost.pem"))
 
 
-@pytest.fixture
-def upstream() -> Iterator[RawUpstream]:
-    made = RawUpstream()
-    yield made
-    made.close()
-
-
 def settings(folder: Path, client_ca: str | None = None) -> TlsSettings:
     authority = None if client_ca is None else str(folder / client_ca)
     return TlsSettings(str(folder / "localhost.pem"), str(folder / "localhost.key"), authority)

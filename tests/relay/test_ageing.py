@@ -21,13 +21,6 @@ AGE = 0.3
 
 
 @pytest.fixture
-def upstream() -> Iterator[RawUpstream]:
-    made = RawUpstream()
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def relay(tmp_path: Path, upstream: RawUpstream) -> Iterator[Relay]:
     with Relay(tmp_path, f"http://127.0.0.1:{upstream.port}", connection_age=AGE) as made:
         yield made

@@ -16,13 +16,6 @@ from tests.relay.scene import ANSWER, ASK
 from tests.relay.wire import Caller, RawUpstream, Relay, until
 
 
-@pytest.fixture
-def upstream() -> Iterator[RawUpstream]:
-    made = RawUpstream()
-    yield made
-    made.close()
-
-
 def served(relay: Relay, upstream: RawUpstream, caller: Caller) -> None:
     upstream.will(ANSWER.raw)
     caller.send(ASK.sent(relay.host))

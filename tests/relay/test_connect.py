@@ -40,13 +40,6 @@ def trusting(ca: ConnectSettings) -> ssl.SSLContext:
 
 
 @pytest.fixture
-def upstream() -> Iterator[RawUpstream]:
-    made = RawUpstream()
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def relay(tmp_path: Path, ca: ConnectSettings, upstream: RawUpstream) -> Iterator[Relay]:
     with Relay(tmp_path, f"http://127.0.0.1:{upstream.port}", connect=ca) as made:
         yield made

@@ -19,13 +19,6 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         yield made
 
 
-@pytest.fixture
-def scene(shared: Scene) -> Iterator[Scene]:
-    shared.begin()
-    yield shared
-    shared.end()
-
-
 def test_a_head_behind_another_request_has_the_same_end_and_costs_no_more_memory(scene: Scene) -> None:
     answered = threading.Event()
     scene.upstream.will(answered, ANSWER.raw)

@@ -24,13 +24,6 @@ from tests.relay.wire import Caller, RawUpstream, Relay, until
 
 
 @pytest.fixture
-def upstream() -> Iterator[RawUpstream]:
-    made = RawUpstream()
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def relay(tmp_path: Path, upstream: RawUpstream) -> Iterator[Relay]:
     with Relay(tmp_path, f"http://127.0.0.1:{upstream.port}", drain_seconds=0.5) as made:
         yield made

@@ -20,13 +20,6 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         yield made
 
 
-@pytest.fixture
-def scene(shared: Scene) -> Iterator[Scene]:
-    shared.begin()
-    yield shared
-    shared.end()
-
-
 @pytest.mark.parametrize("reset", [True, False])
 @pytest.mark.parametrize("behind", [1, 9, 39, "a large one"])
 def test_who_leaves_with_requests_still_queued_ends_the_upstreams_work_at_once(scene: Scene, behind: int | str, reset: bool) -> None:

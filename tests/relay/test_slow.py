@@ -20,13 +20,6 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         yield made
 
 
-@pytest.fixture
-def scene(shared: Scene) -> Iterator[Scene]:
-    shared.begin()
-    yield shared
-    shared.end()
-
-
 def test_trailers_and_interim_responses_end_here(scene: Scene) -> None:
     answer = Response(b"HTTP/1.1 200 OK", ((b"Trailer", b"x-sum"),), "chunked", b"hello", (2,), b";a=b", b"x-sum: 1\r\n")
     scene.upstream.will(b"HTTP/1.1 103 Early Hints\r\nlink: a\r\n\r\n" + answer.raw)

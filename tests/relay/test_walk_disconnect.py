@@ -34,13 +34,6 @@ def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         yield made
 
 
-@pytest.fixture
-def scene(shared: Scene) -> Iterator[Scene]:
-    shared.begin()
-    yield shared
-    shared.end()
-
-
 def noticed(scene: Scene) -> None:
     """Return when the worker has read the end of a connection: it answers another, which came later."""
     later = scene.relay.call()

@@ -22,13 +22,6 @@ def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         yield made
 
 
-@pytest.fixture
-def scene(shared: Scene) -> Iterator[Scene]:
-    shared.begin()
-    yield shared
-    shared.end()
-
-
 @pytest.mark.parametrize("reset", [False, True])
 def test_an_application_that_goes_away_ends_the_upstreams_work_at_once(scene: Scene, reset: bool) -> None:
     scene.upstream.will(CHUNKED + FIRST, "wait for the end")

@@ -22,13 +22,6 @@ DRAINING = 2.0
 
 
 @pytest.fixture
-def upstream() -> Iterator[RawUpstream]:
-    made = RawUpstream()
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def relay(tmp_path: Path, upstream: RawUpstream) -> Iterator[Relay]:
     with Relay(tmp_path, f"http://127.0.0.1:{upstream.port}", drain_seconds=DRAINING) as made:
         yield made
