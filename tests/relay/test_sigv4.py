@@ -137,6 +137,13 @@ def test_only_the_callers_identity_is_replaced_and_all_other_headers_keep_order_
     assert not any(b"theirs" in value.lower() for _, value in signed)
 
 
+def test_a_callers_api_key_does_not_leave_beside_the_proxys_signature() -> None:
+    headers = [*CALLERS, (b"X-Api-Key", b"theirs"), (b"anthropic-version", b"2023-06-01")]
+    signed = sign("POST", b"/", headers, EMPTY, EXAMPLE, "us-east-1", "bedrock", DATE)
+    assert b"x-api-key" not in {name.lower() for name, _ in signed}
+    assert (b"anthropic-version", b"2023-06-01") in signed
+
+
 def test_long_term_credentials_send_no_token_not_even_the_callers() -> None:
     signed = sign("POST", b"/", CALLERS, EMPTY, EXAMPLE, "us-east-1", "bedrock", DATE)
     assert b"x-amz-security-token" not in {name.lower() for name, _ in signed}

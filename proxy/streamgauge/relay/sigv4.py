@@ -15,8 +15,9 @@ from urllib.parse import quote, unquote_to_bytes
 import msgspec
 
 ALGORITHM = "AWS4-HMAC-SHA256"
-REPLACED = frozenset({b"authorization", b"x-amz-date", b"x-amz-security-token", b"x-amz-content-sha256"})
-"""The caller's own, which name the caller's role or time; all other headers stay as they are."""
+REPLACED = frozenset({b"authorization", b"x-amz-date", b"x-amz-security-token", b"x-amz-content-sha256", b"x-api-key"})
+"""The caller's own, which name the caller's role or time, or are a key of the caller's: AWS shall see one identity. All other headers stay
+as they are."""
 
 SIGNED = frozenset({b"host", b"content-type"})
 """Signed beside every ``x-amz-*``: what AWS demands, and the type of the body."""
