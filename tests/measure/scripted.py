@@ -25,6 +25,7 @@ class Scripted:
         self.frames = 0
         self.written = 0
         self.kept: bytes | None = None
+        self.ended = False
 
     def feed(self, body: bytes) -> Sequence[StreamEvent]:
         self.frames += 1

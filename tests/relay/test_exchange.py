@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 
+from streamgauge.dialects.openai_chat import OpenAiChatStream
 from streamgauge.framing.http1 import ResponseHead, parse_head
 from streamgauge.records import VISIBLE, Fault, Measurement, Operation
 from streamgauge.relay.exchange import Exchange
@@ -218,6 +219,21 @@ def test_who_goes_away_because_the_provider_reported_an_error_is_not_the_reason(
         made.downstream_lost(20)
         assert (side.told, made.keep_alive) == (["abort"], False)
         assert made.verdict == ("stream_error", "upstream", "modelStreamErrorException")
+
+    on_uvloop(main)
+
+
+def test_who_goes_away_at_the_streams_own_end_had_the_whole_answer() -> None:
+    async def main() -> None:
+        for last, outcome in ((b"data: [DONE]\n\n", "completed"), (b"data: [DONE]\n", "client_cancelled")):
+            made, _, side = begun(STREAM)
+            made.observation.answered(OpenAiChatStream(), 10)
+            piece = b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n'
+            made.observation.feed(piece, 11, 0)
+            made.observation.feed(last, 12, 0)
+            made.downstream_lost(20)
+            assert (side.told, made.keep_alive, made.done.done()) == (["abort"], False, True)
+            assert closed(made).outcome == outcome
 
     on_uvloop(main)
 

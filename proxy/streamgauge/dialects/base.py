@@ -51,6 +51,10 @@ class Dialect(Protocol):
         if that was asked for (``keeping.Keeping``).
         """
 
+    @property
+    def ended(self) -> bool:
+        """Whether the stream's own end marker was seen, behind which its format has nothing more. SDKs leave there."""
+
     def feed(self, body: bytes) -> Events:
         """Take the next body bytes, in any slicing; return the events they complete.
 
@@ -103,6 +107,11 @@ class StreamDialect(ABC, Generic[F]):
     def kept(self) -> bytes | None:
         """See ``Dialect``: nothing."""
         return None
+
+    @property
+    def ended(self) -> bool:
+        """See ``Dialect``; an event stream may have more behind its marker."""
+        return False
 
     @abstractmethod
     def _read(self, frame: F) -> Events:
@@ -176,6 +185,11 @@ class SseDialect(StreamDialect[SseFrame]):
     def __init__(self, opening: Events = NOTHING) -> None:
         super().__init__(SseDecoder(), opening)
 
+    @property
+    def ended(self) -> bool:
+        """See ``Dialect``."""
+        return not self._cut() and not self._faulted
+
     def _cut(self) -> bool:
         return not self._over
 
@@ -242,6 +256,11 @@ class WholeBody(ABC):
     @abstractmethod
     def _read(self, body: bytes) -> Events:
         """Say what the document means. Raises Undecodable."""
+
+    @property
+    def ended(self) -> bool:
+        """See ``Dialect``: what has no marker ends with its body."""
+        return False
 
     def feed(self, body: bytes) -> Events:
         """See ``Dialect.feed``. What the head says is told before an answer that is too large raises."""

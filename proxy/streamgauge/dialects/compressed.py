@@ -39,6 +39,11 @@ class Compressed:
         """See ``Dialect``."""
         return self._inner.kept
 
+    @property
+    def ended(self) -> bool:
+        """See ``Dialect``."""
+        return self._inner.ended
+
     def feed(self, body: bytes) -> Events:
         """See ``Dialect.feed``."""
         if self._broken is not None:

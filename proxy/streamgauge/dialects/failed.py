@@ -42,6 +42,11 @@ class Failed:
         """See ``Dialect``: nothing."""
         return None
 
+    @property
+    def ended(self) -> bool:
+        """See ``Dialect``: what has no marker ends with its body."""
+        return False
+
     def feed(self, body: bytes) -> Events:
         """See ``Dialect.feed``; never raises."""
         if self._held is not None:

@@ -34,6 +34,11 @@ class Keeping:
         inner = self._inner.kept
         return b"".join(self._pieces) if inner is None else inner
 
+    @property
+    def ended(self) -> bool:
+        """See ``Dialect``."""
+        return self._inner.ended
+
     def feed(self, body: bytes) -> Events:
         """See ``Dialect.feed``."""
         if self._room > 0:

@@ -30,6 +30,11 @@ class Opaque:
         """See ``Dialect``: nothing."""
         return None
 
+    @property
+    def ended(self) -> bool:
+        """See ``Dialect``: what has no marker ends with its body."""
+        return False
+
     def feed(self, body: bytes) -> Events:
         """See ``Dialect.feed``."""
         self.frames = 1 if body else self.frames

@@ -221,6 +221,11 @@ class Observation:
         return self._fault
 
     @property
+    def is_whole(self) -> bool:
+        """Whether all that the stream will say has come, though its body may not be over."""
+        return self._dialect is not None and self._dialect.ended
+
+    @property
     def silent_since(self) -> int | None:
         """Since when a stream that has begun to answer says nothing more, though we read; ``None`` before its first output."""
         last = self.points.last_output

@@ -186,23 +186,29 @@ class Exchange:
         self._over(of_break(error_type, streaming=self.streamed))
 
     def downstream_lost(self, at: int) -> None:
-        """The application went away: the provider shall see what it would see without us, unless its counts are waited for."""
+        """The application went away: the provider shall see what it would see without us, unless its counts are waited for.
+
+        Who leaves at the stream's own end has had the whole answer: the openai SDK goes at ``[DONE]`` and does not wait for the body's end.
+        """
         if self.verdict is not None:
             return
         self.keep_alive = False
         self.observation.points.last_byte = self.observation.points.finished = at
+        whole = self.observation.is_whole
+        if whole:
+            self.observation.end_of_body()
         if self.upstream is not None:
-            if self.afterwards is not None and self.afterwards.begin(self):
-                self.verdict = self._departure()
+            if not whole and self.afterwards is not None and self.afterwards.begin(self):
+                self.verdict = self._departure(whole=False)
                 self.resume(at)
                 return
             self.upstream.abort()
-        self._over(self._departure())
+        self._over(self._departure(whole=whole))
 
-    def _departure(self) -> Verdict:
+    def _departure(self, *, whole: bool) -> Verdict:
         """Whose doing it is that the application went away: some do so as soon as they read of the provider's error, before the answer's end."""
         fault = self.observation.fault
-        if fault is None or self.status is None:
+        if self.status is None or (fault is None and not whole):
             return CLIENT_CANCELLED
         return of_response(self.status, fault, streaming=self.streamed, resigned=self.resigned)
 
