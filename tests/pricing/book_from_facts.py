@@ -138,6 +138,8 @@ def _statement(row: Row, aliases: dict[str, str]) -> tuple[Cell, Statement] | No
         kind, tier = kind.removeprefix("batch_"), "batch"
     if kind == "cache_write" or tier not in ("standard", "batch", "flex", "priority", "ultrafast"):
         return None
+    if row["unit"] == "token" and not float(usd):
+        return None  # how tables write that an embedding has no output
     start, end = _dates(row)
     cell = Cell(model, endpoint, tier, _context(row["context"]), kind, row["unit"])
     return cell, Statement(row["source"], place, usd, start, end)

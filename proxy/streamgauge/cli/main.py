@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from streamgauge import __version__
-from streamgauge.cli import ca, exchanges, report
+from streamgauge.cli import ca, exchanges, prices, report
 from streamgauge.cli.check_config import check_config
 from streamgauge.cli.demo import demo
 from streamgauge.cli.doctor import doctor
@@ -24,6 +24,9 @@ app = typer.Typer(
 )
 reports = typer.Typer(help="Reports from the ledger.", no_args_is_help=True, epilog="Example: streamgauge report latency --since 24h")
 rows = typer.Typer(invoke_without_command=True)
+price_book = typer.Typer(
+    help="The price book, and what calls cost by it.", no_args_is_help=True, epilog="Example: streamgauge prices list --model nova-lite"
+)
 authority = typer.Typer(help="The private CA of applications that use HTTPS_PROXY.", no_args_is_help=True)
 
 app.command()(serve)
@@ -42,6 +45,11 @@ authority.command("create")(ca.create)
 app.add_typer(reports, name="report")
 reports.command("latency", epilog=report.LATENCY_FIGURES)(report.latency)
 reports.command("errors")(report.errors)
+app.add_typer(price_book, name="prices")
+price_book.command("list")(prices.list_prices)
+price_book.command("check")(prices.check)
+price_book.command("diff")(prices.diff)
+price_book.command("quote")(prices.quote)
 
 
 def _version(asked: bool) -> None:

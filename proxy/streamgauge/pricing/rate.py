@@ -51,7 +51,7 @@ COLUMNS = (
     "confidence",
 )
 
-_REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]+)+-\d{1,2}")
+REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]+)+-\d{1,2}")
 _KIND = re.compile(r"[a-z][A-Za-z0-9_]*(?::[A-Za-z0-9_]+)?")
 _SPECIAL = ("us-gov-", "us-iso", "cn-", "eusc-", "eu-isoe-")
 """Regions of other partitions: nothing that is said about commercial regions holds there."""
@@ -97,7 +97,7 @@ class Rate(msgspec.Struct, frozen=True, kw_only=True):
 
 def is_commercial(region: str) -> bool:
     """Whether the region is of AWS's commercial partition."""
-    return _REGION.fullmatch(region) is not None and not region.startswith(_SPECIAL)
+    return REGION.fullmatch(region) is not None and not region.startswith(_SPECIAL)
 
 
 def instant(text: str) -> datetime:
@@ -175,7 +175,7 @@ class Reader:
         if COMMERCIAL in words and len(words) > 1:
             self.wrong(column, "'*' and names of regions together; '*' is every commercial region already")
         for word in words:
-            if word != COMMERCIAL and not _REGION.fullmatch(word):
+            if word != COMMERCIAL and not REGION.fullmatch(word):
                 self.wrong(
                     column, f"{word[:40]!r} is no region such as us-east-1; several have spaces between, '*' is every commercial one"
                 )
