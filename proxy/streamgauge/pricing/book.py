@@ -7,7 +7,7 @@ that has a price; else there is none. Never another region's, another tier's, an
 from __future__ import annotations
 
 import hashlib
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from fractions import Fraction
@@ -89,8 +89,8 @@ class PriceBook:
         self._by_model: dict[str, list[Rate]] = {}
         for rate in self.rates:
             self._by_model.setdefault(rate.model, []).append(rate)
+        self._limits = {model: tuple(sorted({r.context_gt for r in rates})) for model, rates in self._by_model.items()}
         self._ready: dict[Key, _Timeline] = {}
-        self._names: dict[str, str | None] = {}
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -104,6 +104,11 @@ class PriceBook:
     def kinds_of(self, model: str) -> frozenset[str]:
         """Everything that has a price for the model, anywhere, at any time."""
         return frozenset(rate.kind for rate in self._by_model.get(model, ()))
+
+    def limit_of(self, model: str, input_tokens: int) -> int:
+        """The highest limit of a context band that so many input tokens exceed, of all that any price of the model has; 0 if none."""
+        limits = self._limits.get(model, (0,))
+        return limits[max(0, bisect_left(limits, input_tokens) - 1)] if limits[-1] else 0
 
     def canonical(self, model: str) -> str | None:
         """The book's id for a model's id without prefix; ``None`` if it has none. Nothing is guessed: ids, listed aliases, and context variants."""

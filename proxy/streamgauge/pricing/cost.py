@@ -95,6 +95,9 @@ def cost_of(exchange: Exchange, book: PriceBook, at: datetime) -> Cost:
     if isinstance(quantities, str):
         return _without("unpriced", quantities, _SENTENCES[quantities], book)
     limit, band = prices.band(exchange.input_tokens or 0)
+    if limit < book.limit_of(prices.model, exchange.input_tokens or 0):
+        # The model has a price for long input elsewhere; that of short input would be too low.
+        return _without("unpriced", "context", _long(prices, limit, exchange.input_tokens or 0), book)
     matched = Matched(prices.rule, prices.model, prices.region, prices.scope, prices.tier, limit)
     return _sum(quantities, band, matched, reasons, exchange, book, cut_off=billed == "cut_off")
 
@@ -105,6 +108,11 @@ _SENTENCES = {
     "usage_unknown": "nobody knows how many tokens there were",
     "counts_contradict": "more tokens of the cache than tokens of input in all",
 }
+
+
+def _long(prices: Prices, limit: int, tokens: int) -> str:
+    key = f"{prices.model} in {prices.region}, tier {prices.tier}, scope {prices.scope}"
+    return f"{key} has no price for so long an input ({tokens:,} tokens; the highest band here begins above {limit:,})"
 
 
 def _without(status: Status, reason: str, why: str, book: PriceBook, components: tuple[Component, ...] = ()) -> Cost:

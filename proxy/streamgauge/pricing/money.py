@@ -50,3 +50,16 @@ def price_text(pico: Fraction, per: int) -> str:
         context.prec = 40
         value = (Decimal(usd.numerator) / Decimal(usd.denominator)).quantize(Decimal("1e-12"))
     return f"{value:f}".rstrip("0").rstrip(".")
+
+
+_USD = re.compile(r"(-?)(\d{1,15})(?:\.(\d{1,12}))?")
+
+
+def pico_of(usd: str) -> int | None:
+    """The inverse of ``usd_text``: whole pico-dollars of an amount in dollars; ``None`` for a text that is none."""
+    match = _USD.fullmatch(usd)
+    if match is None:
+        return None
+    sign, whole, rest = match.groups()
+    pico = int(whole) * PICO + int((rest or "").ljust(12, "0"))
+    return -pico if sign else pico
