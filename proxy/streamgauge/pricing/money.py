@@ -13,7 +13,7 @@ from fractions import Fraction
 PICO = 10**12
 """Pico-dollars of a dollar."""
 
-PRICE = re.compile(r"\d{1,9}(?:\.\d{1,12})?")
+PRICE = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,12})?")
 """What a price may look like: no sign, no exponent, no thousands separator; up to a billion dollars in pico-dollar steps."""
 
 

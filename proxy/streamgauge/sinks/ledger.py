@@ -6,6 +6,7 @@ A batch is in the ledger as a whole and for good (WAL, ``synchronous=FULL``) or 
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import time
 from collections import Counter
@@ -22,7 +23,12 @@ from streamgauge.errors import CouldNotRun, StreamgaugeError
 from streamgauge.records import Measurement, Started
 from streamgauge.sinks import ledger_statements as sql
 from streamgauge.sinks.ledger_file import LedgerFile
-from streamgauge.sinks.ledger_table import PRUNED_ROWS
+from streamgauge.sinks.ledger_table import OUTBOX_FOR, PRUNED_BEFORE, PRUNED_ROWS, ROLLUPS_LACK
+from streamgauge.sinks.ledger_write import for_writing
+from streamgauge.sinks.rollup import by_day, tally
+from streamgauge.sinks.rollup_rebuild import rebuild
+
+_log = logging.getLogger("streamgauge.ledger")
 
 
 class LedgerUnavailable(StreamgaugeError):
@@ -42,7 +48,8 @@ class LedgerSettings:
     """Where the ledger is and how often it is committed. Times in seconds.
 
     A row is at most ``commit_seconds`` late, unless ``commit_rows`` of them are waiting. ``busy_seconds`` is one wait for somebody else's lock.
-    Rows of exchanges that began more than ``days`` ago are deleted; 0: never.
+    Rows of exchanges that began more than ``days`` ago are deleted; 0: never. ``shared``: the name of the shared ledger that new rows wait for in
+    ``outbox``; ``None``: there is none.
     """
 
     path: str
@@ -50,6 +57,7 @@ class LedgerSettings:
     commit_rows: int = 2000
     busy_seconds: float = 1.0
     days: float = 0.0
+    shared: str | None = None
 
 
 @dataclass
@@ -116,6 +124,7 @@ class Ledger:
     def __init__(self, settings: LedgerSettings) -> None:
         """Lock the ledger for this process; ``load`` opens it. Raises ``CouldNotRun`` naming the path when another process has it."""
         self._file = LedgerFile(Path(settings.path), settings.busy_seconds)
+        self._shared = settings.shared
         self.path = Path(settings.path)
 
     def load(self) -> Stored:
@@ -124,6 +133,8 @@ class Ledger:
         Raises ``LedgerUnavailable``, ``LedgerLost``, or ``CouldNotRun`` when a newer streamgauge wrote it or it cannot be where it shall be.
         """
         with self._errors() as connection:
+            _settle_outbox(connection, self._shared)
+            _settle_rollups(connection, self.path)
             return _load(connection)
 
     def is_finished(self, worker_id: str) -> bool:
@@ -139,24 +150,27 @@ class Ledger:
         """
         with self._errors() as connection:
             try:
-                inserted = _transaction(connection, batch, _insert_many)
+                inserted = _transaction(connection, batch, _insert_many, self._shared is not None)
             except (_Rejected, OverflowError, sqlite3.InterfaceError, sqlite3.ProgrammingError):
                 connection.rollback()
-                inserted = _transaction(connection, batch, _insert_singly)
+                inserted = _transaction(connection, batch, _insert_singly, self._shared is not None)
         with suppress(sqlite3.Error, OSError):  # the batch is in the ledger, whatever becomes of its log
             self._file.shorten_wal(time.monotonic())
         return inserted
 
     def prune(self, before: datetime, at_most: int) -> int:
-        """Delete the oldest exchanges begun before a moment, ``at_most`` so many; returns how many. The accounts keep them.
+        """Delete the oldest exchanges begun before a moment, ``at_most`` so many; returns how many. The accounts and the rollups keep them.
 
-        Raises as ``commit``.
+        What waits for the shared ledger, and what began after it, stays. Raises as ``commit``.
         """
         with self._errors() as connection:
             connection.execute("BEGIN IMMEDIATE")
-            deleted = connection.execute(sql.DELETE_OLD, (_stamp(before), at_most)).rowcount
+            (waiting,) = connection.execute(sql.OLDEST_WAITING).fetchone()
+            until = min(_stamp(before), waiting or "~")
+            deleted = connection.execute(sql.DELETE_OLD, (until, at_most)).rowcount
             if deleted:
-                connection.execute(sql.ADD_PRUNED, (PRUNED_ROWS, str(deleted)))
+                connection.execute(sql.ADD_TO_META, (PRUNED_ROWS, str(deleted)))
+                connection.execute(sql.PUT_LATER_META, (PRUNED_BEFORE, until))
             connection.execute("COMMIT")
         return deleted
 
@@ -193,8 +207,8 @@ class Ledger:
             raise LedgerUnavailable(f"{self.path}: {error}") from error
 
 
-Insert = Callable[[sqlite3.Connection, Sequence[Measurement]], Counter[str]]
-"""Inserts rows and returns the number of those that were new, by outcome."""
+Insert = Callable[[sqlite3.Connection, Sequence[Measurement]], Sequence[Measurement]]
+"""Inserts rows and returns those that were new."""
 
 
 def _load(connection: sqlite3.Connection) -> Stored:
@@ -226,9 +240,11 @@ def _in_flight(connection: sqlite3.Connection) -> Iterator[InFlight]:
             continue  # written by another version; should its end not come, the worker's account shows one that is missing
 
 
-def _transaction(connection: sqlite3.Connection, batch: Batch, insert: Insert) -> dict[str, Counter[str]]:
+def _transaction(connection: sqlite3.Connection, batch: Batch, insert: Insert, shared: bool) -> dict[str, Counter[str]]:
     connection.execute("BEGIN IMMEDIATE")
-    inserted = {worker_id: insert(connection, rows) for worker_id, rows in batch.rows.items()}
+    new = {worker_id: insert(connection, rows) for worker_id, rows in batch.rows.items()}
+    inserted = {worker_id: Counter(row.outcome for row in rows) for worker_id, rows in new.items()}
+    _add_up(connection, [row for rows in new.values() for row in rows], shared)
     encode = msgspec.msgpack.Encoder().encode
     connection.executemany(
         sql.PUT_IN_FLIGHT, [(o.started.exchange_id, o.worker_id, encode(o.started), o.ttft, o.upstream_ttft) for o in batch.open]
@@ -248,24 +264,62 @@ def _transaction(connection: sqlite3.Connection, batch: Batch, insert: Insert) -
     return inserted
 
 
+def _add_up(connection: sqlite3.Connection, rows: Sequence[Measurement], shared: bool) -> None:
+    hours = tally(rows)
+    connection.executemany(sql.ADD_HOURLY, hours.lines())
+    connection.executemany(sql.ADD_DAILY, by_day(hours).lines())
+    if shared:
+        connection.executemany(sql.PUT_OUTBOX, [("exchange", row.exchange_id, row.started_at) for row in rows])
+
+
+def _settle_outbox(connection: sqlite3.Connection, shared: str | None) -> None:
+    """What a shared ledger is named that was not the one before, it lacks everything; where none is, nothing waits."""
+    known = connection.execute(sql.GET_META, (OUTBOX_FOR,)).fetchone()
+    if (known and known[0]) == shared:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute(sql.CLEAR_OUTBOX)
+    if shared is None:
+        connection.execute(sql.DELETE_META, (OUTBOX_FOR,))
+    else:
+        for statement in sql.FILL_OUTBOX:
+            connection.execute(statement)
+        connection.execute(sql.PUT_META, (OUTBOX_FOR, shared))
+    connection.execute("COMMIT")
+
+
+def _settle_rollups(connection: sqlite3.Connection, path: Path) -> None:
+    """Rows that a version without rollups wrote are added up now; nothing is written to the ledger until that is done."""
+    lack = connection.execute(sql.GET_META, (ROLLUPS_LACK,)).fetchone()
+    expected = connection.execute(sql.EVER_WRITTEN).fetchone()[0] - int(lack[0] if lack else 0)
+    if connection.execute(sql.ROLLED_UP).fetchone()[0] == expected:
+        return
+    _log.info("adding up the rows of %s by hour and by day, once", path)
+    with for_writing(path) as engine:
+        rebuild(engine)
+    missing = connection.execute(sql.EVER_WRITTEN).fetchone()[0] - connection.execute(sql.ROLLED_UP).fetchone()[0]
+    connection.execute(sql.PUT_META, (ROLLUPS_LACK, str(missing)))
+
+
 def _stamp(moment: datetime) -> str:
     """As the rows spell it, so that text compares as time."""
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def _insert_many(connection: sqlite3.Connection, rows: Sequence[Measurement]) -> Counter[str]:
+def _insert_many(connection: sqlite3.Connection, rows: Sequence[Measurement]) -> Sequence[Measurement]:
     done = connection.executemany(sql.INSERT_EXCHANGE, _values(rows)).rowcount if rows else 0
     if done != len(rows):
         raise _Rejected
-    return Counter(row.outcome for row in rows)
+    return rows
 
 
-def _insert_singly(connection: sqlite3.Connection, rows: Sequence[Measurement]) -> Counter[str]:
-    outcomes: Counter[str] = Counter()
+def _insert_singly(connection: sqlite3.Connection, rows: Sequence[Measurement]) -> Sequence[Measurement]:
+    new = []
     for row, values in zip(rows, _values(rows), strict=True):
         mended = tuple(None if isinstance(v, int) and not -(1 << 63) <= v < 1 << 63 else v for v in values)
-        outcomes[row.outcome] += connection.execute(sql.INSERT_EXCHANGE, mended).rowcount
-    return +outcomes
+        if connection.execute(sql.INSERT_EXCHANGE, mended).rowcount:
+            new.append(row)
+    return new
 
 
 def _values(rows: Iterable[Measurement]) -> Iterator[tuple[Any, ...]]:

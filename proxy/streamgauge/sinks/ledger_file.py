@@ -11,7 +11,7 @@ from pathlib import Path
 import streamgauge
 from streamgauge.sinks import ledger_statements as sql
 from streamgauge.sinks.ledger_access import SCHEMA_VERSION, lock_ledger, refuse_newer
-from streamgauge.sinks.ledger_table import exchanges
+from streamgauge.sinks.ledger_table import exchanges, metadata
 
 _log = logging.getLogger("streamgauge.ledger")
 
@@ -125,15 +125,17 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     version = refuse_newer(connection, path)
     for pragma in _PRAGMAS:
         connection.execute(pragma)
-    known = {row[1] for row in connection.execute(f"PRAGMA table_info({exchanges.name})")}
-    missing = [column for column in exchanges.columns if known and column.name not in known]
-    if version == SCHEMA_VERSION and known and not missing:
+    known = {table.name: {row[1] for row in connection.execute(f"PRAGMA table_info({table.name})")} for table in metadata.sorted_tables}
+    missing = [
+        column for table in metadata.sorted_tables for column in table.columns if known[table.name] and column.name not in known[table.name]
+    ]
+    if version == SCHEMA_VERSION and all(known.values()) and not missing:
         return
     connection.execute("BEGIN IMMEDIATE")
     for statement in [*sql.CREATE, *map(sql.add_column, missing), f"PRAGMA user_version={SCHEMA_VERSION}"]:
         connection.execute(statement)
     facts = {"schema_version": str(SCHEMA_VERSION), "created_by": f"streamgauge {streamgauge.__version__}"}
-    if not known:
+    if not known[exchanges.name]:
         facts["created_at"] = datetime.now(UTC).isoformat(timespec="seconds")
         connection.executemany(sql.PUT_META, list(facts.items()))
     connection.execute("COMMIT")

@@ -12,7 +12,10 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from streamgauge.sinks.ledger_table import exchanges, in_flight, meta, metadata, totals, unmeasured, workers
+from streamgauge.sinks.ledger_table import exchanges, in_flight, meta, metadata, outbox, totals, unmeasured, workers
+from streamgauge.sinks.rollup import SOURCE
+from streamgauge.sinks.rollup_statements import add_adjustment, add_lines
+from streamgauge.sinks.rollup_table import adjustments, rollup_daily, rollup_hourly
 
 _dialect = sqlite.dialect(paramstyle="qmark")
 
@@ -73,11 +76,41 @@ ALL_TOTALS = _text(sa.select(totals.c.outcome, totals.c.count))
 
 PUT_META = _put(meta)
 
+GET_META = _text(sa.select(meta.c.value).where(meta.c.key == sa.bindparam("key")))
+DELETE_META = _text(sa.delete(meta).where(meta.c.key == sa.bindparam("key")))
+
+ADD_HOURLY, ADD_DAILY = (_text(add_lines(table, insert)) for table in (rollup_hourly, rollup_daily))
+ROLLED_UP = _text(sa.select(sa.func.coalesce(sa.func.sum(rollup_daily.c.exchanges), sa.literal_column("0"))))
+EVER_WRITTEN = _text(sa.select(sa.func.coalesce(sa.func.sum(totals.c.count), sa.literal_column("0"))))
+
+PUT_ADJUSTMENT = _text(add_adjustment(insert))
+SOURCE_OF_EXCHANGE = _text(sa.select(*(exchanges.c[name] for name in SOURCE)).where(exchanges.c.exchange_id == sa.bindparam("id")))
+EXCHANGE_OF_ADJUSTMENT = [column.name for column in adjustments.columns].index("exchange_id")
+
+_waiting = sa.insert(outbox).inline()
+PUT_OUTBOX = _text(_waiting.values(kind=sa.bindparam("kind"), item=sa.bindparam("item"), started_at=sa.bindparam("started_at")))
+"""Parameters: kind, item, started_at."""
+FILL_OUTBOX = [
+    _text(
+        sa.insert(outbox).from_select(
+            ["kind", "item", "started_at"],
+            sa.select(sa.literal_column("'exchange'"), exchanges.c.exchange_id, exchanges.c.started_at).order_by(exchanges.c.started_at),
+        )
+    ),
+    _text(
+        sa.insert(outbox).from_select(
+            ["kind", "item", "started_at"], sa.select(sa.literal_column("'adjustment'"), adjustments.c.adjustment_id, sa.null())
+        )
+    ),
+]
+CLEAR_OUTBOX = _text(sa.delete(outbox))
+OLDEST_WAITING = _text(sa.select(sa.func.min(outbox.c.started_at)))
+
 DELETE_OLD = "DELETE FROM exchanges WHERE rowid IN (SELECT rowid FROM exchanges WHERE started_at < ? ORDER BY started_at LIMIT ?)"
 """Parameters: began before, at most."""
 
 _more = insert(meta)
-ADD_PRUNED = _text(
+ADD_TO_META = _text(
     _more.on_conflict_do_update(
         index_elements=["key"],
         set_={"value": sa.cast(sa.cast(meta.c.value, sa.BigInteger) + sa.cast(_more.excluded.value, sa.BigInteger), sa.String)},
@@ -85,7 +118,14 @@ ADD_PRUNED = _text(
 )
 
 
+_latest = insert(meta)
+PUT_LATER_META = _text(
+    _latest.on_conflict_do_update(index_elements=["key"], set_={"value": sa.func.max(meta.c.value, _latest.excluded.value)})
+)
+"""Put a fact whose value only ever grows, as a text."""
+
+
 def add_column(column: sa.Column[Any]) -> str:
-    """The statement that gives an older table ``exchanges`` a ``column`` it lacks. What rows had before is unknown, so it may be null."""
+    """The statement that gives an older table a ``column`` it lacks. What rows had before is unknown, so it may be null."""
     kind = column.type.compile(dialect=_dialect)
-    return f"ALTER TABLE {exchanges.name} ADD COLUMN {column.name} {kind}"
+    return f"ALTER TABLE {column.table.name} ADD COLUMN {column.name} {kind}"

@@ -1,0 +1,49 @@
+"""The statements about rollups and corrections that both databases run, each written once.
+
+``insert`` is the one of the database's SQLAlchemy dialect: its way to say what happens to a row that is there already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+
+from streamgauge.pricing.money import PICO
+from streamgauge.sinks.rollup_table import COUNTS, KEYS, MONEY, SUMS, adjustments
+
+Insert = Callable[[sa.Table], Any]
+"""``sqlalchemy.dialects.sqlite.insert`` or ``sqlalchemy.dialects.postgresql.insert``."""
+
+_TIGHT = 8
+"""How strongly a division binds, more than an addition (7): the sum in front of it gets its parentheses."""
+
+
+def add_lines(table: sa.Table, insert: Insert) -> Any:
+    """Insert a line of a rollup, or add its sums to those of the line that is there."""
+    statement = insert(table)
+
+    def there(name: str) -> Any:
+        return sa.func.coalesce(table.c[name], sa.literal_column("0"))
+
+    def sum_of(name: str) -> Any:
+        return there(name) + statement.excluded[name]
+
+    changed = {name: sum_of(name) for name in COUNTS}
+    one = sa.literal_column(str(PICO))
+    for name in MONEY:
+        picos = f"{name}_picos"
+        changed[f"{name}_dollars"] = sum_of(f"{name}_dollars") + sum_of(picos).op("/", precedence=_TIGHT)(one)
+        changed[picos] = sum_of(picos).op("%", precedence=_TIGHT)(one)
+    return statement.on_conflict_do_update(index_elements=["period", "key"], set_=changed)
+
+
+def add_adjustment(insert: Insert) -> Any:
+    """Insert a correction, unless it is there."""
+    return insert(adjustments).on_conflict_do_nothing(index_elements=["adjustment_id"])
+
+
+def stored(table: sa.Table) -> sa.Select[Any]:
+    """Lines of a rollup as ``Tally.add_stored`` takes them: period, keys, sums. Columns that an older table lacks must not be asked for."""
+    return sa.select(table.c.period, *(table.c[name] for name in KEYS), *(table.c[name] for name in SUMS))
