@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from streamgauge import __version__
-from streamgauge.cli import ca, exchanges, prices, report
+from streamgauge.cli import ca, exchanges, prices, report, tenants
 from streamgauge.cli.check_config import check_config
 from streamgauge.cli.demo import demo
 from streamgauge.cli.doctor import doctor
@@ -28,6 +28,9 @@ price_book = typer.Typer(
     help="The price book, and what calls cost by it.", no_args_is_help=True, epilog="Example: streamgauge prices list --model nova-lite"
 )
 authority = typer.Typer(help="The private CA of applications that use HTTPS_PROXY.", no_args_is_help=True)
+issued = typer.Typer(
+    help="Credentials that the proxy issues to callers.", no_args_is_help=True, epilog="Example: streamgauge tenants add team-a"
+)
 
 app.command()(serve)
 app.command()(demo)
@@ -50,6 +53,11 @@ price_book.command("list")(prices.list_prices)
 price_book.command("check")(prices.check)
 price_book.command("diff")(prices.diff)
 price_book.command("quote")(prices.quote)
+app.add_typer(issued, name="tenants")
+issued.command("add")(tenants.add)
+issued.command("list")(tenants.show)
+issued.command("rotate")(tenants.rotate)
+issued.command("revoke")(tenants.revoke)
 
 
 def _version(asked: bool) -> None:
