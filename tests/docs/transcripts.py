@@ -15,7 +15,7 @@ from tests.reports.ledgers import day, write
 
 ROOT = Path(__file__).parents[2]
 
-PAGES = ("docs/how-to/configure-it.md", "docs/how-to/read-reports.md")
+PAGES = ("docs/how-to/configure-it.md", "docs/how-to/read-reports.md", "docs/how-to/use-your-own-prices.md")
 
 _FILE = re.compile(r"```yaml\n# (\w+\.yaml)\n.*?```", re.DOTALL)
 _BLOCK = re.compile(r"```console\n\$ streamgauge ([^\n]*)\n.*?```", re.DOTALL)

@@ -122,6 +122,11 @@ def test_a_resolved_model_stands_above_the_one_asked_for() -> None:
     assert _cost(requested_model="arn:aws:bedrock:us-east-1:1:prompt-router/x", model=SONNET).total_usd == "0.00495"
 
 
+def test_the_scope_of_a_resolved_model_is_that_of_the_name_asked_for() -> None:
+    cost = _cost(requested_model="global.anthropic.claude-sonnet-4-5-20250929-v1:0", model="anthropic.claude-sonnet-4-5-20250929-v1:0")
+    assert cost.total_pico == 1000 * 3_000_000 + 100 * 15_000_000
+
+
 def test_an_exchange_that_names_no_model_has_no_price() -> None:
     assert _cost(requested_model=None).reasons == ("no_model",)
 

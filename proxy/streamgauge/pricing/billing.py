@@ -24,6 +24,19 @@ NEVER_SENT = frozenset(
 )
 """Error types of requests that never reached the provider."""
 
+BEFORE_MODEL = frozenset(
+    {
+        "AccessDeniedException",
+        "ModelNotReadyException",
+        "ResourceNotFoundException",
+        "ServiceQuotaExceededException",
+        "ServiceUnavailableException",
+        "ThrottlingException",
+        "ValidationException",
+    }
+)
+"""Errors by which a model does not start; they also come as the first frame of an answer with status 200."""
+
 FREE_OPERATIONS = frozenset({"CountTokens", "CountMessageTokens"})
 """Documented as free of charge."""
 
@@ -48,7 +61,9 @@ def verdict(exchange: Exchange) -> Verdict:
     if outcome in _REFUSED and _answered(exchange.http_status) and not _reported(exchange):
         # An error before the model ran: no usage comes back, and AWS's list has no usage type it could be billed by.
         return "not_billed"
-    if outcome == "client_cancelled" and exchange.usage_source == "reported":
+    if exchange.error_type in BEFORE_MODEL and not _reported(exchange):
+        return "not_billed"
+    if outcome == "client_cancelled" and exchange.usage_source == "reported" and exchange.output_tokens is not None:
         return "billed"  # it was read on to the provider's last word
     return "cut_off" if outcome in _CUT else "billed"
 

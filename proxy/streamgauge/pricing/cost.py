@@ -143,7 +143,7 @@ def _at_scope(exchange: Exchange, name: ModelName, model: str, tier: str, book: 
     region = exchange.region or name.region or ""
     endpoint = None if exchange.service is None else "mantle" if exchange.service == "bedrock-mantle" else "runtime"
     reasons: list[str] = []
-    scope = name.scope or exchange.scope
+    scope = name.scope or exchange.scope or _asked_scope(exchange)
     if name.scope is not None and exchange.scope is not None and exchange.scope != name.scope:
         reasons.append("scope_conflict")  # the prefix decides: it is what AWS routes by
     plain = scope is None and name.form == "model"
@@ -155,6 +155,11 @@ def _at_scope(exchange: Exchange, name: ModelName, model: str, tier: str, book: 
     if found.rule == "scope_assumed":
         reasons.append("scope_assumed")
     return found, reasons
+
+
+def _asked_scope(exchange: Exchange) -> str | None:
+    """Where ``model`` is the plain id already, the name that was asked for still has the prefix."""
+    return None if exchange.model is None or exchange.requested_model is None else read_name(exchange.requested_model).scope
 
 
 def _tier(exchange: Exchange) -> str:
