@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -59,10 +58,10 @@ def exchanges(
     from streamgauge.reports.page import as_text, csv_lines, json_lines
     from streamgauge.reports.query import COLUMNS, Ledger
     from streamgauge.reports.selection import read
-    from streamgauge.sinks.ledger_read import default_ledger_path
+    from streamgauge.sinks.ledger_read import default_ledger
 
     selection = read(since=since, until=until, by=None, where=where, now=datetime.now(UTC))
-    with Ledger(ledger or default_ledger_path()) as opened:
+    with Ledger(ledger or default_ledger()) as opened:
         if format_ is ListFormat.table:
             screen = Screen()
             with patient(f"reading {opened.path}"):
@@ -91,10 +90,10 @@ def show(
     from streamgauge.reports import pages
     from streamgauge.reports.query import Ledger
     from streamgauge.reports.waterfall import record, waterfall
-    from streamgauge.sinks.ledger_read import default_ledger_path
+    from streamgauge.sinks.ledger_read import default_ledger
 
-    before: Path | None = context.obj  # `exchanges --ledger X show ID` is meant as it is written
-    with Ledger(ledger or before or default_ledger_path()) as opened:
+    before: str | None = context.obj  # `exchanges --ledger X show ID` is meant as it is written
+    with Ledger(ledger or before or default_ledger()) as opened:
         measurement, attempts = pages.find(opened, name)
     if format_ is ShowFormat.json:
         write([msgspec.json.format(msgspec.json.encode(record(measurement, attempts)), indent=2).decode()])

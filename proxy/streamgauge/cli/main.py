@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from streamgauge import __version__
-from streamgauge.cli import ca, exchanges, prices, report, tenants
+from streamgauge.cli import ca, exchanges, ledger, prices, report, tenants
 from streamgauge.cli.check_config import check_config
 from streamgauge.cli.demo import demo
 from streamgauge.cli.doctor import doctor
@@ -31,6 +31,7 @@ authority = typer.Typer(help="The private CA of applications that use HTTPS_PROX
 issued = typer.Typer(
     help="Credentials that the proxy issues to callers.", no_args_is_help=True, epilog="Example: streamgauge tenants add team-a"
 )
+ledgers = typer.Typer(help="The ledger itself: its rows for other tools, its sums made anew.", no_args_is_help=True)
 
 app.command()(serve)
 app.command()(demo)
@@ -45,6 +46,9 @@ app.add_typer(rows, name="exchanges", callback=exchanges.exchanges, epilog=excha
 rows.command("show")(exchanges.show)
 app.add_typer(authority, name="ca")
 authority.command("create")(ca.create)
+app.add_typer(ledgers, name="ledger")
+ledgers.command("export")(ledger.export)
+ledgers.command("rebuild-rollups")(ledger.rebuild_rollups)
 app.add_typer(reports, name="report")
 reports.command("latency", epilog=report.LATENCY_FIGURES)(report.latency)
 reports.command("errors")(report.errors)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -26,8 +25,13 @@ Where = Annotated[
     ),
 ]
 LedgerPath = Annotated[
-    Path | None,
-    typer.Option("--ledger", metavar="PATH", help="The ledger to read. Default: $STREAMGAUGE_LEDGER, else the user's state directory."),
+    str | None,
+    typer.Option(
+        "--ledger",
+        metavar="LEDGER",
+        help="The ledger to read: a file, or postgresql://USER@HOST/DATABASE for a shared one. Default: $STREAMGAUGE_LEDGER, else the user's "
+        "state directory.",
+    ),
 ]
 
 

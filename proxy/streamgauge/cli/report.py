@@ -67,13 +67,13 @@ def latency(
     from streamgauge.reports.latency import objective as read_objective
     from streamgauge.reports.query import Ledger
     from streamgauge.reports.selection import read
-    from streamgauge.sinks.ledger_read import default_ledger_path
+    from streamgauge.sinks.ledger_read import default_ledger
 
     selection = read(since=since, until=until, by=by, where=where, now=datetime.now(UTC))
     aim = read_objective(objective)
     screen = Screen()
     drawn = (screen.terminal and format_ is ReportFormat.table) if plot is None else plot
-    with Ledger(ledger or default_ledger_path()) as opened, _empty_too(format_, screen):
+    with Ledger(ledger or default_ledger()) as opened, _empty_too(format_, screen):
         page = pages.latency_page(opened, selection, aim, plot=drawn, width=screen.width or 100, chars=screen.chars, watch=watched)
     _write(page, format_, screen)
 
@@ -96,11 +96,11 @@ def errors(
     from streamgauge.reports import pages
     from streamgauge.reports.query import Ledger
     from streamgauge.reports.selection import read
-    from streamgauge.sinks.ledger_read import default_ledger_path
+    from streamgauge.sinks.ledger_read import default_ledger
 
     selection = read(since=since, until=until, by=by, where=where, now=datetime.now(UTC))
     screen = Screen()
-    with Ledger(ledger or default_ledger_path()) as opened, _empty_too(format_, screen), patient(f"counting in {opened.path}"):
+    with Ledger(ledger or default_ledger()) as opened, _empty_too(format_, screen), patient(f"counting in {opened.path}"):
         page = pages.errors_page(opened, selection)
     _write(page, format_, screen)
 

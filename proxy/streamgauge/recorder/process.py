@@ -17,7 +17,9 @@ from streamgauge.errors import CouldNotRun
 from streamgauge.heartbeat import Heartbeats
 from streamgauge.recorder.admin import is_loopback, listen, make_app
 from streamgauge.recorder.recording import Recording
+from streamgauge.recorder.shipping import shipping_to
 from streamgauge.sinks.ledger import LedgerSettings
+from streamgauge.sinks.postgres_access import SharedLedgerSettings
 
 _log = logging.getLogger("streamgauge.recorder")
 
@@ -40,6 +42,7 @@ class RecorderSettings:
     keep: int = 1000
     heartbeat_fd: int | None = None
     """The descriptor of ``heartbeat.Heartbeats``, in which the workers say whether they can serve."""
+    shared_ledger: SharedLedgerSettings = field(default_factory=SharedLedgerSettings)
     log_level: str = "INFO"
 
 
@@ -52,7 +55,8 @@ async def run_recorder(settings: RecorderSettings, child: bool = False) -> None:
     """
     listener = listen(settings.admin_host, settings.admin_port) if settings.admin_fd is None else socket.socket(fileno=settings.admin_fd)
     beats = Heartbeats(settings.heartbeat_fd) if settings.heartbeat_fd is not None else None
-    recording = Recording(settings.spool_dir, settings.ledger, settings.keep, beats)
+    shipping = shipping_to(settings.shared_ledger, settings.ledger.path)
+    recording = Recording(settings.spool_dir, settings.ledger, settings.keep, beats, shipping)
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
@@ -66,6 +70,8 @@ async def run_recorder(settings: RecorderSettings, child: bool = False) -> None:
     app = make_app(recording, settings.ledger.path, settings.admin_token, is_loopback(listener))
     runner = web.AppRunner(app, access_log=None, handle_signals=False)
     thread = loop.run_in_executor(None, recording.run)
+    if shipping is not None:
+        shipping.start()
     try:
         await runner.setup()
         await web.SockSite(runner, listener).start()
@@ -75,6 +81,8 @@ async def run_recorder(settings: RecorderSettings, child: bool = False) -> None:
         stop()
         await runner.cleanup()
         await asyncio.wait([thread])
+        if shipping is not None:
+            await loop.run_in_executor(None, shipping.stop)
         loop.remove_signal_handler(signal.SIGTERM)
 
 

@@ -21,6 +21,7 @@ from streamgauge.errors import CouldNotRun
 from streamgauge.heartbeat import Health, Heartbeats
 from streamgauge.recorder.accounting import Accounting
 from streamgauge.recorder.live import Live, open_exchange, spread
+from streamgauge.recorder.shipping import Shipping
 from streamgauge.recorder.tail import Position, Tail
 from streamgauge.sinks.ledger import Ledger, LedgerLost, LedgerSettings, LedgerUnavailable
 from streamgauge.spool import claim_directory, prepare_directory
@@ -73,10 +74,13 @@ class _Clock:
 class Recording:
     """Runs in a thread of its own (``run``); the other methods may be called from any thread."""
 
-    def __init__(self, spool_dir: str, ledger: LedgerSettings, keep: int = 1000, beats: Heartbeats | None = None) -> None:
+    def __init__(
+        self, spool_dir: str, ledger: LedgerSettings, keep: int = 1000, beats: Heartbeats | None = None, shipping: Shipping | None = None
+    ) -> None:
         """Take the locks of ledger and spool. Raises ``CouldNotRun`` naming what another process has or what cannot be written."""
         self._settings = ledger
         self._beats = beats
+        self._shipping = shipping
         self._spool_lock = claim_directory(prepare_directory(spool_dir))
         self._ledger = Ledger(ledger)
         self._tail = Tail(Path(spool_dir))
@@ -132,6 +136,8 @@ class Recording:
             if (behind := self._seconds_behind()) > BEHIND_SECONDS:
                 reasons.append(f"the recorder is {behind:.0f} s behind")
             counted = [reason for reason, at in self._counted_at.items() if now - at < COUNTED_SECONDS]
+        if self._shipping is not None and (trouble := self._shipping.trouble()):
+            reasons.append(trouble)
         if counted:
             reasons.append(f"within the last minute exchanges were only counted, not recorded ({', '.join(sorted(counted))})")
         return Health(workers.ready, reasons)
@@ -158,6 +164,7 @@ class Recording:
                     {"spool": name, "alive": name not in self._tail.dead, **_status(live, name)} for name in sorted(self._tail.spools)
                 ],
                 "ledger": {"path": str(self._ledger.path), "writable": self._ledger_error is None, "error": self._ledger_error},
+                "shared_ledger": self._shipping.summary() if self._shipping is not None else None,
                 "open_exchanges": [open_exchange(o, live.silences.get(o.started.exchange_id), now) for o in oldest],
             }
 

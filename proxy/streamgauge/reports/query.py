@@ -18,8 +18,10 @@ from streamgauge.errors import CouldNotRun
 from streamgauge.records import Measurement
 from streamgauge.reports.dimensions import BANDS, Bands
 from streamgauge.reports.selection import Condition, Selection
-from streamgauge.sinks.ledger_read import open_for_reading
+from streamgauge.sinks.ledger_read import open_for_reading, shown_ledger
 from streamgauge.sinks.ledger_table import exchanges, unmeasured, workers
+from streamgauge.sinks.postgres_access import told
+from streamgauge.sinks.rollup_table import adjustments
 
 BATCH = 5_000
 """Rows fetched at once: enough to hide what a statement costs, a few megabytes at most."""
@@ -34,12 +36,15 @@ COLUMNS = tuple(field.name for field in msgspec.structs.fields(Measurement))
 
 
 class Ledger:
-    """An open ledger, for reading. A context manager; raises ``UsageError`` when there is none, ``CouldNotRun`` when reading breaks."""
+    """An open ledger, for reading: a file, or a shared one by its address. ``path`` is its name for people.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    A context manager; raises ``UsageError`` when there is none, ``CouldNotRun`` when reading breaks.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = shown_ledger(path)
         self._engine = open_for_reading(path)
-        with _faults(path):
+        with _faults(self.path):
             # A ledger of an older version lacks the newest columns until its writer opens it again: they read as absent.
             self._present = {column["name"] for column in sa.inspect(self._engine).get_columns("exchanges")}
             self._tables = set(sa.inspect(self._engine).get_table_names())
@@ -115,6 +120,22 @@ class Ledger:
         (row,) = self._all(sa.select(sa.func.sum(workers.c.seen), sa.func.sum(workers.c.rows)))
         return None if row[0] is None else (int(row[0]), int(row[1]))
 
+    def corrected(self, selection: Selection, columns: Sequence[str]) -> list[sa.Row[Any]]:
+        """For each correction to the cost of one of the selection's rows: ``columns`` of the row, and the pico-dollars added."""
+        if adjustments.name not in self._tables:
+            return []
+        statement = sa.select(*(self._expression(name).label(name) for name in columns), adjustments.c.delta_picos)
+        joined = statement.join(adjustments, adjustments.c.exchange_id == exchanges.c.exchange_id)
+        return self._all(joined.where(*self._conditions(selection)))
+
+    def has(self, table: sa.Table) -> bool:
+        """Whether the ledger has a table; one that an older version wrote may lack it, or some of its columns."""
+        return table.name in self._tables
+
+    def fetch(self, statement: sa.Executable) -> list[Any]:
+        """All rows of a statement of another module of the reports."""
+        return self._all(statement)
+
     def _measurements(self, *conditions: sa.ColumnElement[bool]) -> list[Measurement]:
         statement = self._whole().where(*conditions).order_by(exchanges.c.started_at).limit(MAX_CANDIDATES)
         return [Measurement(**row._asdict()) for row in self._all(statement)]
@@ -136,7 +157,7 @@ class Ledger:
 
     def _conditions(self, selection: Selection) -> list[sa.ColumnElement[bool]]:
         at = exchanges.c.started_at
-        clauses = [_clause(self._expression(condition.column), condition) for condition in selection.where]
+        clauses = [clause(self._expression(condition.column), condition) for condition in selection.where]
         if selection.since:
             clauses.append(at >= _stamp(selection.since))
         if selection.until:
@@ -166,7 +187,8 @@ class Ledger:
             page = statement.where(sa.tuple_(at, id_) < last if newest_first else sa.tuple_(at, id_) > last)
 
 
-def _clause(column: sa.ColumnElement[Any], condition: Condition) -> sa.ColumnElement[bool]:
+def clause(column: sa.ColumnElement[Any], condition: Condition) -> sa.ColumnElement[bool]:
+    """What a condition says of a column."""
     value = condition.value
     match condition.operator:
         case "=":
@@ -201,8 +223,8 @@ def _around(started_at: str, seconds: float) -> tuple[datetime, datetime]:
 
 
 @contextlib.contextmanager
-def _faults(path: Path) -> Iterator[None]:
+def _faults(path: str) -> Iterator[None]:
     try:
         yield
     except sa.exc.DBAPIError as error:
-        raise CouldNotRun(f"{path} could not be read to its end: {error.orig}") from error
+        raise CouldNotRun(f"{path} could not be read to its end: {told(error)}") from error

@@ -13,9 +13,8 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from streamgauge.sinks.ledger_table import exchanges, in_flight, meta, metadata, outbox, totals, unmeasured, workers
-from streamgauge.sinks.rollup import SOURCE
-from streamgauge.sinks.rollup_statements import add_adjustment, add_lines
 from streamgauge.sinks.rollup_table import adjustments, rollup_daily, rollup_hourly
+from streamgauge.sinks.statements import add_lines, add_to_meta, add_total, put
 
 _dialect = sqlite.dialect(paramstyle="qmark")
 
@@ -25,11 +24,7 @@ def _text(statement: Any) -> str:
 
 
 def _put(table: sa.Table) -> str:
-    """Insert a row, or replace all of it but its key."""
-    statement = insert(table)
-    key = [column.name for column in table.primary_key]
-    rest = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in key}
-    return _text(statement.on_conflict_do_update(index_elements=key, set_=rest))
+    return _text(put(table, insert))
 
 
 CREATE = [
@@ -70,8 +65,7 @@ FINISHED_UNMEASURED = _text(
     .group_by(unmeasured.c.reason)
 )
 
-_add = insert(totals)
-ADD_TOTAL = _text(_add.on_conflict_do_update(index_elements=["outcome"], set_={"count": totals.c.count + _add.excluded.count}))
+ADD_TOTAL = _text(add_total(insert))
 ALL_TOTALS = _text(sa.select(totals.c.outcome, totals.c.count))
 
 PUT_META = _put(meta)
@@ -82,10 +76,6 @@ DELETE_META = _text(sa.delete(meta).where(meta.c.key == sa.bindparam("key")))
 ADD_HOURLY, ADD_DAILY = (_text(add_lines(table, insert)) for table in (rollup_hourly, rollup_daily))
 ROLLED_UP = _text(sa.select(sa.func.coalesce(sa.func.sum(rollup_daily.c.exchanges), sa.literal_column("0"))))
 EVER_WRITTEN = _text(sa.select(sa.func.coalesce(sa.func.sum(totals.c.count), sa.literal_column("0"))))
-
-PUT_ADJUSTMENT = _text(add_adjustment(insert))
-SOURCE_OF_EXCHANGE = _text(sa.select(*(exchanges.c[name] for name in SOURCE)).where(exchanges.c.exchange_id == sa.bindparam("id")))
-EXCHANGE_OF_ADJUSTMENT = [column.name for column in adjustments.columns].index("exchange_id")
 
 _waiting = sa.insert(outbox).inline()
 PUT_OUTBOX = _text(_waiting.values(kind=sa.bindparam("kind"), item=sa.bindparam("item"), started_at=sa.bindparam("started_at")))
@@ -103,20 +93,33 @@ FILL_OUTBOX = [
         )
     ),
 ]
+NEXT_WAITING = _text(sa.select(outbox.c.seq).order_by(outbox.c.seq).limit(sa.bindparam("limit")))
+WAITING = _text(
+    sa.select(sa.func.coalesce(sa.func.max(outbox.c.seq) - sa.func.min(outbox.c.seq) + sa.literal_column("1"), sa.literal_column("0")))
+)
+FIRST_WAITING = _text(sa.select(sa.func.min(outbox.c.seq)))
+
+
+def _waits(kind: str) -> Any:
+    """Ids of a kind between two places in the outbox."""
+    within = outbox.c.seq.between(sa.bindparam("first"), sa.bindparam("last"))
+    return sa.select(outbox.c.item).where(within, outbox.c.kind == sa.literal_column(f"'{kind}'")).scalar_subquery()
+
+
+WAITING_ROWS = _text(sa.select(exchanges).where(exchanges.c.exchange_id.in_(_waits("exchange"))))
+WAITING_ADJUSTMENTS = _text(sa.select(adjustments).where(adjustments.c.adjustment_id.in_(_waits("adjustment"))))
+DELETE_WAITING = _text(sa.delete(outbox).where(outbox.c.seq.between(sa.bindparam("first"), sa.bindparam("last"))))
+_since = workers.c.updated_at >= sa.bindparam("since")
+CHANGED_WORKERS = _text(sa.select(workers).where(_since))
+CHANGED_UNMEASURED = _text(sa.select(unmeasured).join(workers, workers.c.worker_id == unmeasured.c.worker_id).where(_since))
+
 CLEAR_OUTBOX = _text(sa.delete(outbox))
 OLDEST_WAITING = _text(sa.select(sa.func.min(outbox.c.started_at)))
 
 DELETE_OLD = "DELETE FROM exchanges WHERE rowid IN (SELECT rowid FROM exchanges WHERE started_at < ? ORDER BY started_at LIMIT ?)"
 """Parameters: began before, at most."""
 
-_more = insert(meta)
-ADD_TO_META = _text(
-    _more.on_conflict_do_update(
-        index_elements=["key"],
-        set_={"value": sa.cast(sa.cast(meta.c.value, sa.BigInteger) + sa.cast(_more.excluded.value, sa.BigInteger), sa.String)},
-    )
-)
-
+ADD_TO_META = _text(add_to_meta(insert))
 
 _latest = insert(meta)
 PUT_LATER_META = _text(

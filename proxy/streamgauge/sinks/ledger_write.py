@@ -18,8 +18,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from streamgauge.errors import CouldNotRun, UsageError
 from streamgauge.sinks.ledger_access import SCHEMA_VERSION
 from streamgauge.sinks.postgres_access import is_postgres, open_postgres, shown, told
-from streamgauge.sinks.rollup_statements import Insert
 from streamgauge.sinks.rollup_table import rollup_daily, rollup_hourly
+from streamgauge.sinks.statements import Insert
 
 WAIT_SECONDS = 30.0
 """How long a writer from the command line waits for the proxy's own commits, which take milliseconds each."""

@@ -5,6 +5,7 @@ Knows: the driver and its options. Must not know: tables. No text of ours holds 
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,21 @@ LOCK_MILLISECONDS = 10_000
 
 STATEMENT_MILLISECONDS = 60_000
 """The longest statement of a writer: a thousand rows take some tens of milliseconds. Readers may take as long as they need."""
+
+
+@dataclass(frozen=True)
+class SharedLedgerSettings:
+    """The ledger of many proxies. ``url``: ``postgresql://user@host/database``; ``None``: there is none.
+
+    Rows older than ``days`` are deleted from it; 0: never. Of rows that wait for it in a proxy's own ledger the oldest are given up when there
+    are more than ``max_waiting_rows``; they stay in the proxy's own ledger as long as any row does.
+    """
+
+    url: str | None = field(default=None, repr=False)
+    password_file: str | None = None
+    days: float = 0.0
+    batch_rows: int = 1000
+    max_waiting_rows: int = 10_000_000
 
 
 def is_postgres(ledger: object) -> bool:

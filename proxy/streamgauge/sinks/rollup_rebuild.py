@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from streamgauge.sinks.ledger_table import PRUNED_BEFORE, exchanges, meta
 from streamgauge.sinks.ledger_write import changing_rollups, insert_for
 from streamgauge.sinks.rollup import COLUMNS, DAY, HOUR, SOURCE, Tally
-from streamgauge.sinks.rollup_statements import add_lines, stored
 from streamgauge.sinks.rollup_table import KEYS, adjustments, rollup_daily, rollup_hourly
+from streamgauge.sinks.statements import add_lines, stored
 
 PAGE = 5_000
 """Rows in memory at a time."""
@@ -98,7 +98,7 @@ def _stored_sums(connection: sa.Connection, table: sa.Table, period: str, unit: 
 
 
 def split_line(line: Any) -> tuple[str, Any, Any]:
-    """A line as ``rollup_statements.stored`` selects it, in three: period, keys, sums."""
+    """A line as ``statements.stored`` selects it, in three: period, keys, sums."""
     values, end = tuple(line), 1 + len(KEYS)
     return values[0], values[1:end], values[end:]
 

@@ -1,4 +1,4 @@
-"""The statements about rollups and corrections that both databases run, each written once.
+"""The statements that both databases run, each written once.
 
 ``insert`` is the one of the database's SQLAlchemy dialect: its way to say what happens to a row that is there already.
 """
@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from streamgauge.pricing.money import PICO
+from streamgauge.sinks.ledger_table import meta, totals
 from streamgauge.sinks.rollup_table import COUNTS, KEYS, MONEY, SUMS, adjustments
 
 Insert = Callable[[sa.Table], Any]
@@ -37,6 +38,27 @@ def add_lines(table: sa.Table, insert: Insert) -> Any:
         changed[f"{name}_dollars"] = sum_of(f"{name}_dollars") + sum_of(picos).op("/", precedence=_TIGHT)(one)
         changed[picos] = sum_of(picos).op("%", precedence=_TIGHT)(one)
     return statement.on_conflict_do_update(index_elements=["period", "key"], set_=changed)
+
+
+def put(table: sa.Table, insert: Insert) -> Any:
+    """Insert a row, or replace all of it but its key."""
+    statement = insert(table)
+    key = [column.name for column in table.primary_key]
+    rest = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in key}
+    return statement.on_conflict_do_update(index_elements=key, set_=rest)
+
+
+def add_total(insert: Insert) -> Any:
+    """Add to the rows of an outcome."""
+    statement = insert(totals)
+    return statement.on_conflict_do_update(index_elements=["outcome"], set_={"count": totals.c.count + statement.excluded.count})
+
+
+def add_to_meta(insert: Insert) -> Any:
+    """Add to a fact that is a whole number."""
+    statement = insert(meta)
+    both = sa.cast(meta.c.value, sa.BigInteger) + sa.cast(statement.excluded.value, sa.BigInteger)
+    return statement.on_conflict_do_update(index_elements=["key"], set_={"value": sa.cast(both, sa.String)})
 
 
 def add_adjustment(insert: Insert) -> Any:
