@@ -29,7 +29,7 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     (tmp_path / "b.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UsageError, match="is no text in UTF-8"):
         open_book(tmp_path / "b.csv")
-    with pytest.raises(UsageError, match="the contract .* cannot be read"):
+    with pytest.raises(UsageError, match=r"the contract .* cannot be read"):
         open_book(None, tmp_path)
 
 

@@ -27,7 +27,8 @@ def test_what_never_reached_the_provider_is_not_billed(error_type: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "status"), [("client_error", 400), ("client_error", 403), ("throttled", 429), ("upstream_error", 500), ("upstream_error", 503)]
+    ("outcome", "status"),
+    [("client_error", 400), ("client_error", 403), ("throttled", 429), ("upstream_error", 500), ("upstream_error", 503)],
 )
 def test_an_error_before_the_model_ran_is_not_billed(outcome: str, status: int) -> None:
     assert _verdict(outcome=outcome, http_status=status) == "not_billed"

@@ -10,7 +10,12 @@ def test_equal_books_do_not_differ_however_their_prices_are_written() -> None:
 
 def test_each_change_is_told_with_its_key_and_share() -> None:
     before = book("a.one,us-east-1,,,,input,4", "a.one,us-east-1,,,,output,8", "a.two,us-east-1,,,,input,1", "a.four,us-east-1,,,,input,1")
-    after = book("a.one,us-east-1,,,,input,3", "a.one,us-east-1,,,,output,8", "a.three,us-east-1,,,,input,2", "a.four,us-east-1,,,,input,1,,2027-01-01")
+    after = book(
+        "a.one,us-east-1,,,,input,3",
+        "a.one,us-east-1,,,,output,8",
+        "a.three,us-east-1,,,,input,2",
+        "a.four,us-east-1,,,,input,1,,2027-01-01",
+    )
     found = {(one.rate.model, one.change): (one.before, one.after, one.percent) for one in differences(before, after)}
     assert found == {
         ("a.one", "changed"): ("4", "3", -25.0),

@@ -11,7 +11,12 @@ SONNET = "anthropic.claude-sonnet-4-5-20250929-v1:0"
 
 
 def _row(**costs: str) -> dict[str, object]:
-    return {"litellm_provider": "bedrock_converse", "mode": "chat", "max_tokens": 8192, **{name: Decimal(cost) for name, cost in costs.items()}}
+    return {
+        "litellm_provider": "bedrock_converse",
+        "mode": "chat",
+        "max_tokens": 8192,
+        **{name: Decimal(cost) for name, cost in costs.items()},
+    }
 
 
 def test_names_of_litellms_fields_are_kinds_tiers_and_bands() -> None:
@@ -49,7 +54,9 @@ def test_a_default_row_that_states_the_global_price_is_not_held_against_the_regi
 def test_rows_of_other_providers_and_places_are_left_alone() -> None:
     other = {**_row(input_cost_per_token="1e-06"), "litellm_provider": "openai"}
     ours = _row(input_cost_per_token="1e-06")
-    assert list(from_litellm({"gpt": other, "bedrock/1-month-commitment/x": ours, "bedrock_mantle/openai.x": ours, "sample_spec": "?"})) == []
+    assert (
+        list(from_litellm({"gpt": other, "bedrock/1-month-commitment/x": ours, "bedrock_mantle/openai.x": ours, "sample_spec": "?"})) == []
+    )
 
 
 def test_genai_prices_says_its_scope_in_the_name() -> None:
@@ -62,7 +69,12 @@ def test_genai_prices_says_its_scope_in_the_name() -> None:
 
 def test_a_disagreement_is_told_and_what_the_book_lacks_is_none() -> None:
     ours = book("a.one,us-east-1,,,,input,2", "a.one,us-east-1,,,,cache_write_5m,3", "a.one,us-east-1,,,,output,5")
-    row = _row(input_cost_per_token="1e-06", cache_creation_input_token_cost="4e-06", output_cost_per_token="5e-06", output_cost_per_token_flex="1e-06")
+    row = _row(
+        input_cost_per_token="1e-06",
+        cache_creation_input_token_cost="4e-06",
+        output_cost_per_token="5e-06",
+        output_cost_per_token_flex="1e-06",
+    )
     found, compared = disagreements(ours, from_litellm({"a.one": row, "a.none": row}), AT)
     assert [(one.said.kind, one.said.usd, one.ours) for one in found] == [("input", "1", "2"), ("cache_write", "4", "3")]
     assert compared == 3

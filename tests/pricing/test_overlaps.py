@@ -39,7 +39,13 @@ def test_a_price_inside_a_longer_one_is_found_behind_a_shorter_one() -> None:
 
 @pytest.mark.parametrize(
     "other",
-    ["a.two,us-east-1,,,,input,1", "a.one,us-east-1,global,,,input,1", "a.one,us-east-1,,flex,,input,1", "a.one,us-east-1,,,5,input,1", "a.one,us-west-2,,,,input,1"],
+    [
+        "a.two,us-east-1,,,,input,1",
+        "a.one,us-east-1,global,,,input,1",
+        "a.one,us-east-1,,flex,,input,1",
+        "a.one,us-east-1,,,5,input,1",
+        "a.one,us-west-2,,,,input,1",
+    ],
 )
 def test_prices_of_other_keys_do_not_overlap(other: str) -> None:
     assert len(book("a.one,us-east-1,,,,input,1", other).rates) == 2

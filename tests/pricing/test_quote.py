@@ -16,7 +16,13 @@ LEAST = '{"model": "a.one", "usage": {"input_tokens": 1}}'
 
 def test_a_question_needs_a_model_and_its_use_only() -> None:
     facts, at, own = read_question(LEAST)
-    assert (facts.requested_model, facts.input_tokens, facts.output_tokens, facts.outcome, facts.usage_source) == ("a.one", 1, 0, "completed", "reported")
+    assert (facts.requested_model, facts.input_tokens, facts.output_tokens, facts.outcome, facts.usage_source) == (
+        "a.one",
+        1,
+        0,
+        "completed",
+        "reported",
+    )
     assert (at, own) == (None, None)
 
 
@@ -79,7 +85,11 @@ def test_a_line_that_asks_nothing_is_told_why(line: str, told: str) -> None:
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=5), lambda inner: st.lists(inner, max_size=3)))
 def test_no_json_does_worse_than_a_bad_line(value: object) -> None:
-    for line in (json.dumps(value), json.dumps({"model": "a", "usage": value}), json.dumps({"model": "a", "usage": {"input_tokens": value}})):
+    for line in (
+        json.dumps(value),
+        json.dumps({"model": "a", "usage": value}),
+        json.dumps({"model": "a", "usage": {"input_tokens": value}}),
+    ):
         try:
             read_question(line)
         except BadLine:

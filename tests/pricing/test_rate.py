@@ -34,6 +34,22 @@ def test_units_that_are_no_tokens_are_priced_by_the_piece() -> None:
     assert _read(kind="output_image", unit="image", usd="0.04")[0].pico == 40_000_000_000
 
 
+@pytest.mark.parametrize(
+    ("cells", "pico"),
+    [
+        ({"usd": "0.06"}, 60_000),
+        ({"usd": "6e-08", "per": "1"}, 60_000),
+        ({"usd": "0.00006", "unit": "1K tokens"}, 60_000),
+        ({"usd": "0.06", "unit": "1M tokens"}, 60_000),
+        ({"usd": "0.06", "unit": "tokens"}, 60_000),
+        ({"usd": "0.06", "scope": "in-region"}, 60_000),
+    ],
+)
+def test_other_ways_to_write_a_price_mean_the_same(cells: dict[str, str], pico: int) -> None:
+    rate, mistakes = _read(**cells)
+    assert (mistakes, rate.pico, rate.unit, rate.scope) == ([], pico, "token", "regional")
+
+
 def test_kinds_of_batch_are_kinds_of_the_batch_tier() -> None:
     rate, mistakes = _read(kind="batch_input")
     assert (rate.kind, rate.tier, mistakes) == ("input", "batch", [])
@@ -55,7 +71,9 @@ def test_a_source_in_parts_is_one_text() -> None:
         ({"usd": ""}, "usd: is missing"),
         ({"usd": "-1"}, "usd: '-1' is no price"),
         ({"usd": "3,30"}, "usd: '3,30' is no price"),
-        ({"usd": "1e-6"}, "usd: '1e-6' is no price"),
+        ({"usd": "1e-16"}, "is no price"),
+        ({"usd": "1e99"}, "is no price"),
+        ({"unit": "1K tokens", "per": "1000000"}, "per: the unit says 1K already"),
         ({"model": ""}, "model: is missing"),
         ({"model": "us.amazon.nova-lite-v1:0"}, "write 'amazon.nova-lite-v1:0' and the scope"),
         ({"model": "arn:aws:bedrock:us-east-1:1:imported-model/x"}, "is not a model's plain id"),

@@ -54,7 +54,12 @@ def _text_models() -> Iterator[str]:
     """Every name under which a source with regions states a price of input by the token."""
     for row in facts():
         name = row["model_id"]
-        if row["source"] in ("litellm", "genai-prices") and row["unit"] == "token" and row["kind"] == "input" and not name.startswith(SKIPPED):
+        if (
+            row["source"] in ("litellm", "genai-prices")
+            and row["unit"] == "token"
+            and row["kind"] == "input"
+            and not name.startswith(SKIPPED)
+        ):
             yield name
     yield from PAGE_MODELS.values()
 

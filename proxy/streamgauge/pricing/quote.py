@@ -10,7 +10,7 @@ from typing import Any, cast, get_args
 from streamgauge.pricing.cost import Component, Cost
 from streamgauge.pricing.facts import Facts
 from streamgauge.pricing.money import usd_text
-from streamgauge.pricing.rate import SCOPES, instant, shown
+from streamgauge.pricing.rate import SCOPE_NAMES, SCOPES, instant, shown
 from streamgauge.records import Outcome, UsageSource
 
 COUNTS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens")
@@ -66,7 +66,7 @@ def read_question(line: str) -> Question:
         requested_model=_text(asked, "model", needed=True),
         response_model=_text(asked, "response_model"),
         region=_text(asked, "region"),
-        scope=_word(asked, "scope", SCOPES),
+        scope=_scope(asked),
         service_tier=_text(asked, "tier"),
         latency_mode=_text(asked, "latency_mode"),
         outcome=cast("Outcome", _word(asked, "outcome", get_args(Outcome)) or "completed"),
@@ -110,6 +110,11 @@ def _word(asked: dict[str, Any], name: str, allowed: tuple[str, ...]) -> str | N
     if value is not None and value not in allowed:
         raise BadLine(f"{name} {value[:40]!r} is none of {', '.join(allowed)}")
     return value
+
+
+def _scope(asked: dict[str, Any]) -> str | None:
+    value = _text(asked, "scope")
+    return SCOPE_NAMES[value.lower()] if value is not None and value.lower() in SCOPE_NAMES else _word(asked, "scope", SCOPES)
 
 
 def _whole(asked: dict[str, Any], name: str) -> int | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from fractions import Fraction
 from typing import get_args
 
@@ -31,6 +32,16 @@ MAX_TEXT = 512
 
 TIER_NAMES = {"default": "standard", "on_demand": "standard", "on-demand": "standard", "latency-optimized": "latency_optimized"}
 """Other spellings of tiers, as APIs and price lists have them."""
+
+SCOPE_NAMES = {"in-region": "regional", "in_region": "regional"}
+
+UNIT_NAMES = {
+    "token": ("token", 1_000_000),
+    "tokens": ("token", 1_000_000),
+    "1m tokens": ("token", 1_000_000),
+    "1k tokens": ("token", 1_000),
+}
+"""Names of the unit of tokens, AWS's own among them, and for how many a price is if the row does not say."""
 
 COLUMNS = (
     "vendor",
@@ -106,6 +117,14 @@ def instant(text: str) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
+_EXPONENT = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,12})?[eE]-?[0-9]{1,2}")
+
+
+def _plain(price: str) -> str:
+    """A price without the exponent that JSON writes small numbers with."""
+    return f"{Decimal(price):f}" if _EXPONENT.fullmatch(price) else price
+
+
 Cells = Mapping[str, str]
 
 
@@ -136,6 +155,11 @@ class Reader:
             self.wrong(column, f"{value[:40]!r} is none of {', '.join(allowed)}")
         return value
 
+    def scope(self, column: str, default: str) -> str:
+        """A routing scope, also as AWS's console spells it."""
+        value = self.text(column, default)
+        return SCOPE_NAMES[value.lower()] if value.lower() in SCOPE_NAMES else self.one_of(column, SCOPES, default)
+
     def whole(self, column: str, default: int, least: int) -> int:
         """A whole number from ``least`` up."""
         value = self.text(column)
@@ -162,6 +186,7 @@ class Reader:
         value = self.text(column, None)
         if value == WITHDRAWN:
             return None
+        value = _plain(value)
         if value and not PRICE.fullmatch(value):
             self.wrong(column, f"{value[:40]!r} is no price such as 3.30 (dollars, up to 12 decimals, not negative), and not {WITHDRAWN!r}")
             return "0"
@@ -217,19 +242,21 @@ def read_rate(file: str, line: int, cells: Cells, mistakes: list[Mistake]) -> Ra
         if tier not in ("batch", "standard"):
             row.wrong("kind", f"{kind!r} in tier {tier!r}; write kind {kind.removeprefix(_BATCH)!r} and tier 'batch'")
         kind, tier = kind.removeprefix(_BATCH), "batch"
-    unit = row.text("unit", "token")
+    unit, per = UNIT_NAMES.get(row.text("unit", "token").lower(), (row.text("unit"), 1))
+    if per == 1_000 and row.text("per") not in ("", "1000"):
+        row.wrong("per", "the unit says 1K already")
     rate = Rate(
         vendor=row.text("vendor").lower(),
         model=row.model("model"),
         regions=row.regions("region"),
         endpoint=row.one_of("endpoint", ENDPOINTS, "any"),
-        scope=row.one_of("scope", SCOPES, "regional"),
+        scope=row.scope("scope", "regional"),
         tier=tier,
         context_gt=row.whole("context_gt", 0, 0),
         kind=kind,
         unit=unit,
         usd=row.price("usd"),
-        per=row.whole("per", 1_000_000 if unit == "token" else 1, 1),
+        per=row.whole("per", per, 1),
         start=row.moment("effective_from"),
         end=row.moment("effective_to"),
         source=row.text("source") or _joined(cells),
@@ -238,7 +265,7 @@ def read_rate(file: str, line: int, cells: Cells, mistakes: list[Mistake]) -> Ra
         line=line,
     )
     if rate.start is not None and rate.end is not None and rate.start >= rate.end:
-        row.wrong("effective_to", f"{_shown(rate.end)} is not after effective_from {_shown(rate.start)}")
+        row.wrong("effective_to", f"{shown(rate.end)} is not after effective_from {shown(rate.start)}")
     return rate
 
 
@@ -251,9 +278,6 @@ def _date(moment: datetime | None) -> str | None:
     return None if moment is None else moment.date().isoformat()
 
 
-def _shown(moment: datetime | None) -> str:
+def shown(moment: datetime | None) -> str:
+    """A bound of an interval as people write it."""
     return "..." if moment is None else moment.isoformat().replace("T00:00:00+00:00", "")
-
-
-shown: Callable[[datetime | None], str] = _shown
-"""A bound of an interval as people write it."""

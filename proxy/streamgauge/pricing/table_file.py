@@ -19,7 +19,7 @@ Format = Literal["csv", "yaml", "jsonl"]
 MAX_ROWS = 200_000
 """AWS's whole list has some thousands of prices for each service; what is larger was named by mistake."""
 
-ROWS_KEYS = ("prices", "rows", "contract")
+ROWS_KEYS = ("prices", "rates", "rows", "contract")
 """Under which of these a file with other keys beside it keeps its rows."""
 
 ALIASES_KEY = "aliases"
