@@ -54,12 +54,8 @@ def _text_models() -> Iterator[str]:
     """Every name under which a source with regions states a price of input by the token."""
     for row in facts():
         name = row["model_id"]
-        if (
-            row["source"] in ("litellm", "genai-prices")
-            and row["unit"] == "token"
-            and row["kind"] == "input"
-            and not name.startswith(SKIPPED)
-        ):
+        priced = row["unit"] == "token" and row["kind"] == "input" and float(row["usd_per_million"]) > 0
+        if priced and row["source"] in ("litellm", "genai-prices") and not name.startswith(SKIPPED):
             yield name
     yield from PAGE_MODELS.values()
 
