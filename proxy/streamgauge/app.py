@@ -163,6 +163,7 @@ class Supervisor:
                 "targets": config.targets,
                 "spool": config.spool,
                 "workload": config.workload,
+                "tenants": config.tenants,
                 "drain_seconds": config.drain_seconds,
                 "own_addresses": (*self.addresses, *self.tls_addresses, self.admin_address),
                 "log_level": config.log_level,
@@ -178,6 +179,7 @@ class Supervisor:
             "heartbeat_fd": self._beats.descriptor,
             "spool_dir": str(self.spool_dir),
             "ledger": {"path": str(self.ledger), "days": self.config.ledger_days},
+            "shared_ledger": self.config.shared_ledger,
             "admin_fd": self._admin.fileno(),
             "admin_token": self.config.admin_token,
             # A service manager may signal all processes at once: then the recorder outlasts the workers' draining.

@@ -17,6 +17,7 @@ from streamgauge.relay.connect import authority_of
 from streamgauge.relay.egress import ENVIRONMENT, read_egress
 from streamgauge.relay.tls import server_context
 from streamgauge.routing import RouteTable, shipped_table
+from streamgauge.sinks.postgres_access import refuse_unusable_address
 from streamgauge.targets import Targets, TargetSettings
 
 MOST_PROCESSES = 256
@@ -26,7 +27,7 @@ MOST_PROCESSES = 256
 def check(config: Config) -> Iterator[Mistake]:
     """Every mistake that the values make together or alone."""
     yield from _numbers(config, "")
-    for rule in (_addresses, _bounds, _ledger, _targets, _loops, _certificates, _tls, _connect, _egress, _signing):
+    for rule in (_addresses, _bounds, _ledger, _shared_ledger, _targets, _loops, _certificates, _tls, _connect, _egress, _signing):
         yield from rule(config)
 
 
@@ -81,6 +82,18 @@ def _ledger(config: Config) -> Iterator[Mistake]:
     if config.ledger is not None and "://" in config.ledger:
         # Not shown: it may hold a password.
         yield Mistake("ledger", "must be the path of a file", f"a {config.ledger.partition('://')[0][:20]} address")
+
+
+def _shared_ledger(config: Config) -> Iterator[Mistake]:
+    """The address is not shown: it may hold a password, in a place where nobody expects one."""
+    shared = config.shared_ledger
+    if shared.url is not None:
+        try:
+            refuse_unusable_address(shared.url)
+        except UsageError as error:
+            yield Mistake("shared_ledger.url", str(error))
+    if shared.password_file is not None and not Path(shared.password_file).is_file():
+        yield Mistake("shared_ledger.password_file", "names no file that can be read")
 
 
 def _targets(config: Config) -> Iterator[Mistake]:

@@ -8,13 +8,15 @@ from typing import Literal
 from streamgauge.relay.connect import ConnectSettings
 from streamgauge.relay.settings import RelaySettings
 from streamgauge.relay.tls import TlsSettings
+from streamgauge.sinks.postgres_access import SharedLedgerSettings
 from streamgauge.spool import SpoolSettings
 from streamgauge.targets import TargetSettings
+from streamgauge.tenancy.tenant_settings import TenantSettings
 from streamgauge.workload import WorkloadSettings
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
-MAY_BE_ZERO = frozenset({"drain_seconds", "ledger_days", "relay.upstream_idle_connections", "relay.dns_age"})
+MAY_BE_ZERO = frozenset({"drain_seconds", "ledger_days", "shared_ledger.days", "relay.upstream_idle_connections", "relay.dns_age"})
 """Numbers whose zero means something: end at once, keep no idle connection, ask for a name's addresses each time."""
 
 
@@ -35,6 +37,7 @@ class Config:
     admin_token: str | None = None
     ledger: str | None = None
     ledger_days: float = 90.0
+    shared_ledger: SharedLedgerSettings = field(default_factory=SharedLedgerSettings)
     spool_dir: str | None = None
     workers: int | Literal["auto"] = 1
     drain_seconds: float = 30.0
@@ -44,3 +47,4 @@ class Config:
     relay: RelaySettings = field(default_factory=RelaySettings)
     spool: SpoolSettings = field(default_factory=SpoolSettings)
     workload: WorkloadSettings = field(default_factory=WorkloadSettings)
+    tenants: TenantSettings = field(default_factory=TenantSettings)

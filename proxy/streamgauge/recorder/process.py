@@ -7,7 +7,7 @@ import logging
 import signal
 import socket
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import uvloop
 from aiohttp import web
@@ -19,7 +19,7 @@ from streamgauge.recorder.admin import is_loopback, listen, make_app
 from streamgauge.recorder.recording import Recording
 from streamgauge.recorder.shipping import shipping_to
 from streamgauge.sinks.ledger import LedgerSettings
-from streamgauge.sinks.postgres_access import SharedLedgerSettings
+from streamgauge.sinks.postgres_access import SharedLedgerSettings, shown
 
 _log = logging.getLogger("streamgauge.recorder")
 
@@ -56,7 +56,8 @@ async def run_recorder(settings: RecorderSettings, child: bool = False) -> None:
     listener = listen(settings.admin_host, settings.admin_port) if settings.admin_fd is None else socket.socket(fileno=settings.admin_fd)
     beats = Heartbeats(settings.heartbeat_fd) if settings.heartbeat_fd is not None else None
     shipping = shipping_to(settings.shared_ledger, settings.ledger.path)
-    recording = Recording(settings.spool_dir, settings.ledger, settings.keep, beats, shipping)
+    shared = shown(settings.shared_ledger.url) if settings.shared_ledger.url is not None else None
+    recording = Recording(settings.spool_dir, replace(settings.ledger, shared=shared), settings.keep, beats, shipping)
     loop = asyncio.get_running_loop()
 
     def stop() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
 
 from streamgauge.errors import CouldNotRun, UsageError
 
@@ -51,19 +52,28 @@ def is_postgres(ledger: object) -> bool:
 
 def shown(address: str) -> str:
     """The address as it may be shown and compared: without user, password and options. Never fails."""
-    import sqlalchemy as sa
-
     try:
-        url = sa.make_url(address)
-        place = f"{url.host or url.query.get('host') or 'localhost'}{f':{url.port}' if url.port else ''}"
-    except (sa.exc.ArgumentError, ValueError):
+        parts = urlsplit(address)
+        place = parts.netloc.rpartition("@")[2] or "".join(parse_qs(parts.query).get("host", [])[:1])
+    except ValueError:
         return "postgresql://…"
-    return f"postgresql://{place}/{url.database or ''}"
+    return f"postgresql://{place}{parts.path}"
 
 
-def has_password(address: str) -> bool:
-    """Whether a password stands in the address. Raises ``UsageError`` when it is no address."""
-    return _url(address).password is not None or "password" in _url(address).query
+def refuse_unusable_address(address: str) -> None:
+    """See that an address from the settings can be one. Raises ``UsageError`` without quoting it; a password in it is refused as well."""
+    form = "write postgresql://USER@HOST:PORT/DATABASE"
+    if not is_postgres(address):
+        raise UsageError(f"is no address of PostgreSQL: {form}")
+    try:
+        parts = urlsplit(address)
+        port, options = parts.port, parse_qs(parts.query)
+    except ValueError:
+        raise UsageError(f"cannot be read: {form}") from None
+    if port == 0 or len(parts.path) < 2:
+        raise UsageError(f"names no {'port' if port == 0 else 'database'}: {form}")
+    if parts.password is not None or "password" in options:
+        raise UsageError("holds a password: put it into the file that shared_ledger.password_file names, or into PGPASSWORD or ~/.pgpass")
 
 
 def open_postgres(address: str, *, read_only: bool, password_file: str | None = None) -> sa.Engine:
