@@ -127,6 +127,45 @@ def test_the_scope_of_a_resolved_model_is_that_of_the_name_asked_for() -> None:
     assert cost.total_pico == 1000 * 3_000_000 + 100 * 15_000_000
 
 
+@pytest.mark.parametrize(
+    ("name", "region"),
+    [
+        ("amazon.nova-2-lite-v1:0", "us-east-1"),
+        ("apac.amazon.nova-2-lite-v1:0", "ap-southeast-2"),
+        ("ca.anthropic.claude-haiku-4-5-20251001-v1:0", "ca-central-1"),
+        ("openai.gpt-oss-120b", "us-east-1"),
+        ("cohere.embed-v4:0", "us-east-1"),
+        ("cohere.embed-multilingual-v3", "us-east-1"),
+        ("ai21.jamba-1-5-large-v1:0", "us-east-1"),
+        ("amazon.titan-embed-image-v1", "us-east-1"),
+        ("zai.glm-5", "us-east-1"),
+        ("moonshotai.kimi-k2.5", "us-east-1"),
+        ("minimax.minimax-m2", "us-east-1"),
+        ("deepseek.v3.2", "us-east-1"),
+        ("deepseek.v3-v1:0", "us-west-2"),
+        ("qwen.qwen3-235b-a22b-2507-v1:0", "us-west-2"),
+        ("xai.grok-4.3", "us-east-1"),
+        ("arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-pro-v1:0", "us-east-1"),
+    ],
+)
+def test_names_on_which_other_tables_stumble_have_a_price(name: str, region: str) -> None:
+    cost = _cost(requested_model=name, region=region, output_tokens=0)
+    assert cost.status == "final", cost.why
+    assert cost.total_pico
+
+
+def test_mantle_in_europe_is_not_charged_at_american_prices() -> None:
+    cost = _cost(requested_model="openai.gpt-oss-120b", service="bedrock-mantle", region="eu-west-1")
+    assert (cost.status, cost.reasons) == ("unpriced", ("region",))
+
+
+@pytest.mark.parametrize("tier", ["batch", "flex", "priority", "ultrafast", "latency_optimized", "gold"])
+def test_a_tier_is_never_charged_at_the_standard_price_in_silence(tier: str) -> None:
+    standard = _cost(requested_model="deepseek.r1-v1:0")
+    assert standard.status == "final"
+    assert _cost(requested_model="deepseek.r1-v1:0", service_tier=tier).status == "unpriced"
+
+
 def test_an_exchange_that_names_no_model_has_no_price() -> None:
     assert _cost(requested_model=None).reasons == ("no_model",)
 
