@@ -118,6 +118,7 @@ TOOL = (Output("tool"),)
 class RequestFacts(msgspec.Struct, frozen=True):
     """What a request's body says about itself; ``None`` where it does not say or is too large to be read in time.
 
+    ``metadata``: Converse's ``requestMetadata`` as JSON, which names the caller.
     ``stream_usage``: a stream in OpenAI's format was asked to state its usage (``stream_options.include_usage``).
     """
 
@@ -131,6 +132,7 @@ class RequestFacts(msgspec.Struct, frozen=True):
     service_tier: str | None = None
     latency_mode: str | None = None
     stream_usage: bool = False
+    metadata: bytes | None = None
 
 
 class Measurement(msgspec.Struct, kw_only=True, array_like=True):
@@ -247,6 +249,10 @@ class Measurement(msgspec.Struct, kw_only=True, array_like=True):
     signing: str | None = None
     input_estimate: str | None = None
     output_estimate: str | None = None
+    # who, beyond the first contract
+    cost_centre: str | None = None
+    tenant_conflict: str | None = None
+    """``source:name`` of somebody else whom another source names."""
 
 
 class Started(msgspec.Struct, kw_only=True, array_like=True, tag=1):

@@ -179,11 +179,11 @@ def test_a_header_sent_twice_is_covered_twice() -> None:
 
 def test_what_is_remembered_has_an_upper_bound() -> None:
     long = b"/model/" + b"a" * 600
-    before = sigv4._canonical_path.cache_info().currsize
+    before = sigv4.canonical_path.cache_info().currsize
     sign("POST", long, CALLERS[:1], EMPTY, EXAMPLE, "us-east-1", "bedrock", DATE)
-    assert sigv4._canonical_path.cache_info().currsize == before
-    assert sigv4._canonical_path.cache_info().maxsize == 1_024
-    assert sigv4._signing_key.cache_info().maxsize == 256
+    assert sigv4.canonical_path.cache_info().currsize == before
+    assert sigv4.canonical_path.cache_info().maxsize == 1_024
+    assert sigv4.signing_key.cache_info().maxsize == 256
 
 
 def test_credentials_never_show_their_secret() -> None:

@@ -25,6 +25,7 @@ from streamgauge.relay.walk import RequestWalk
 from streamgauge.routing import Routes, shipped_table
 from streamgauge.spool import SpoolSettings, SpoolWriter
 from streamgauge.targets import Target, Targets, TargetSettings
+from streamgauge.tenancy.tenant_settings import TenantSettings
 from streamgauge.workload import WorkloadSettings
 from tests.relay.loopback import Listener, listening, on_uvloop, pool, until, within
 from tests.relay.messages import TARGETS, Request
@@ -87,6 +88,7 @@ async def served(
         "p",
         WorkloadSettings(),
         Tunnels(ConnectSettings(), targets),
+        TenantSettings(),
     )
     server = await loop.create_server(DownstreamServer(walk, loop), "127.0.0.1", 0)
     try:

@@ -28,6 +28,7 @@ from streamgauge.relay.tls import TlsSettings
 from streamgauge.relay.worker import WorkerSettings
 from streamgauge.spool import SpoolSettings
 from streamgauge.targets import TargetSettings
+from streamgauge.tenancy.tenant_settings import TenantSettings
 from tests.spool.made import read_all, spools
 
 DEADLINE = 5.0
@@ -282,6 +283,7 @@ class Relay:
         extra_hosts: tuple[str, ...] = (),
         tls: TlsSettings | None = None,
         connect: ConnectSettings | None = None,
+        tenants: TenantSettings | None = None,
         **relay: Any,
     ) -> None:
         self.directory = directory
@@ -305,6 +307,7 @@ class Relay:
             tls_fds=() if tls is None else (secured.fileno(),),
             tls=tls or TlsSettings(),
             connect=connect or ConnectSettings(),
+            tenants=tenants or TenantSettings(),
         )
         with self.log.open("wb") as log:
             command = [sys.executable, "-m", "streamgauge.relay.worker"]

@@ -88,6 +88,11 @@ def test_team_and_application_are_taken_from_whoever_states_them_first() -> None
     assert (found.team, found.app) == ("search", "chat")
 
 
+def test_beside_a_verified_tenant_a_declared_team_does_not_count() -> None:
+    found = resolved(Claim("token", "verified", Names("team-a")), metadata=b'{"app":"chat","team":"other"}')
+    assert (found.name, found.team, found.app) == ("team-a", None, "chat")
+
+
 def test_a_team_without_a_tenant_is_told_with_its_source() -> None:
     found = resolved(settings=TenantSettings(team_header="x-team"), headers={"x-team": "search"})
     assert found == Tenant(None, "search", None, None, "header", "declared")

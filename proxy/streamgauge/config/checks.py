@@ -12,6 +12,7 @@ from typing import Any
 from streamgauge.addresses import check_no_loop, without_user
 from streamgauge.config.mistakes import Mistake, shown
 from streamgauge.config.settings import MAY_BE_ZERO, Config
+from streamgauge.config.tenant_checks import check_tenants, verifies_everybody
 from streamgauge.errors import UsageError
 from streamgauge.relay.connect import authority_of
 from streamgauge.relay.egress import ENVIRONMENT, read_egress
@@ -27,7 +28,20 @@ MOST_PROCESSES = 256
 def check(config: Config) -> Iterator[Mistake]:
     """Every mistake that the values make together or alone."""
     yield from _numbers(config, "")
-    for rule in (_addresses, _bounds, _ledger, _shared_ledger, _targets, _loops, _certificates, _tls, _connect, _egress, _signing):
+    for rule in (
+        _addresses,
+        _bounds,
+        _ledger,
+        _shared_ledger,
+        _targets,
+        _loops,
+        _certificates,
+        _tls,
+        _connect,
+        _egress,
+        _tenants,
+        _signing,
+    ):
         yield from rule(config)
 
 
@@ -169,6 +183,10 @@ def _egress(config: Config) -> Iterator[Mistake]:
         yield from _refused(lambda: read_egress(config.relay.egress_proxy, {}))
 
 
+def _tenants(config: Config) -> Iterator[Mistake]:
+    yield from check_tenants(config.tenants)
+
+
 def _refused(read: Callable[[], object]) -> Iterator[Mistake]:
     """What ``read`` says against a setting, whose key stands first in its sentence."""
     try:
@@ -181,11 +199,12 @@ def _refused(read: Callable[[], object]) -> Iterator[Mistake]:
 def _signing(config: Config) -> Iterator[Mistake]:
     tls = () if config.tls.client_ca_file is not None else config.listen_tls  # whose certificate was checked is known
     exposed = [address for address in (*config.listen, *tls) if not is_loopback(address) and not any(_address("listen", address))]
-    if exposed and config.relay.signing != "passthrough" and not config.allow_unauthenticated:
+    known = config.allow_unauthenticated or verifies_everybody(config.tenants)
+    if exposed and config.relay.signing != "passthrough" and not known:
         yield Mistake(
             "listen" if exposed[0] in config.listen else "listen_tls",
             f"can be reached by others, who would spend this proxy's AWS role unasked (relay.signing: {config.relay.signing}). "
-            "Set relay.signing: passthrough, or listen on 127.0.0.1, or with TLS and tls.client_ca_file, or write allow_unauthenticated: true if the network itself decides who may call",
+            "Issue keys to callers (`streamgauge tenants add`, tenants.file), or set relay.signing: passthrough, or listen on 127.0.0.1, or with TLS and tls.client_ca_file, or write allow_unauthenticated: true if the network itself decides who may call",
             exposed[0],
         )
 

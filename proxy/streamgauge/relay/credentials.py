@@ -166,7 +166,7 @@ class OwnCredentials:
             self._use(Credentials(frozen.access_key, frozen.secret_key, frozen.token), getattr(self._found, "method", "the default chain"))
         except Exception as error:  # botocore raises dozens of kinds, none of which may end this thread
             self._found = None
-            self._fail(f"the AWS credentials cannot be used ({_kind(error)})")
+            self._fail(f"the AWS credentials cannot be used ({error_kind(error)})")
 
     def _use(self, fresh: Credentials, method: str) -> None:
         if self.problem is not None or self.current is None:
@@ -206,7 +206,7 @@ def _tried(session: Any) -> list[str]:
     return [str(provider.METHOD) for provider in session.get_component("credential_provider").providers]
 
 
-def _kind(error: Exception) -> str:
+def error_kind(error: Exception) -> str:
     """An error's class, the AWS code if a service answered, and the places it names; never its text."""
     response = getattr(error, "response", None)
     named = {**getattr(error, "kwargs", {}), "operation_name": getattr(error, "operation_name", None)}

@@ -40,6 +40,13 @@ KINDS = {
         503, "Service Unavailable", "ServiceUnavailableException", "server_error", "overloaded_error", retry=True, wait=1.0
     ),
     "client_limit": Kind(429, "Too Many Requests", "ThrottlingException", "rate_limit_error", "rate_limit_error", retry=True, wait=1.0),
+    "tenant_unknown": Kind(403, "Forbidden", "UnrecognizedClientException", "authentication_error", "authentication_error"),
+    "tenant_signature": Kind(403, "Forbidden", "InvalidSignatureException", "authentication_error", "authentication_error"),
+    "tenant_required": Kind(403, "Forbidden", "MissingAuthenticationTokenException", "authentication_error", "authentication_error"),
+    "tenant_limit": Kind(429, "Too Many Requests", "ThrottlingException", "rate_limit_error", "rate_limit_error", retry=True, wait=1.0),
+    "tenant_issuer": Kind(
+        503, "Service Unavailable", "ServiceUnavailableException", "server_error", "overloaded_error", retry=True, wait=1.0
+    ),
     "proxy_error": Kind(500, "Internal Server Error", "InternalServerException", "server_error", "api_error", retry=True),
 }
 """``proxy_credentials`` is 403, which no SDK repeats: a missing role does not come back within a retry's second."""

@@ -57,6 +57,41 @@ class ClientLimit(StreamgaugeError):
     error_type = "client_limit"
 
 
+class TenantRefused(StreamgaugeError):
+    """Who calls is nobody that was issued a credential, or not any more."""
+
+    side = "downstream"
+    error_type = "tenant_unknown"
+
+
+class BadSignature(TenantRefused):
+    """A signature with an issued key, or a token, does not hold."""
+
+    error_type = "tenant_signature"
+
+
+class IdentityNeeded(TenantRefused):
+    """Nobody is verified where somebody must be."""
+
+    error_type = "tenant_required"
+
+
+class TenantLimit(TenantRefused):
+    """A tenant has as much under way as it may, or has asked as often as it may. ``retry_after`` in seconds."""
+
+    error_type = "tenant_limit"
+
+    def __init__(self, text: str, retry_after: float) -> None:
+        super().__init__(text)
+        self.retry_after = retry_after
+
+
+class IssuerUnreachable(StreamgaugeError):
+    """The keys that tokens are verified with could not be fetched."""
+
+    error_type = "tenant_issuer"
+
+
 class BadBody(StreamgaugeError):
     """A request body's framing makes no sense."""
 
@@ -77,6 +112,10 @@ def refusal(error: StreamgaugeError) -> tuple[str | None, Verdict]:
         return "target_not_allowed", ("rejected", "downstream", error.error_type)
     if isinstance(error, (BodyTooLarge, BadBody)):
         return error.error_type, ("rejected", "downstream", error.error_type)
+    if isinstance(error, TenantRefused):
+        return error.error_type, ("rejected", "downstream", error.error_type)
+    if isinstance(error, IssuerUnreachable):
+        return error.error_type, ("proxy_error", "proxy", error.error_type)
     if isinstance(error, (Busy, Full)):
         return error.error_type, ("shed", "proxy", error.error_type)
     if isinstance(error, ClientLimit):

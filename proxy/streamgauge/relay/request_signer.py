@@ -32,7 +32,7 @@ class RequestSigner:
     # Now the thread does it while the worker has nothing to do: 70 ms of processor and 8 MB (41 to 49 MB resident). Where nothing hints at a
     # role the 8 MB are saved and no metadata service is asked on behalf of requests that may never come.
     def __init__(self, mode: SigningMode, *, early: bool = False, credentials: OwnCredentials | None = None) -> None:
-        self._mode = mode
+        self.mode = mode
         self._credentials = credentials or OwnCredentials()
         self._needed_at: float | None = None
         self._first_look: asyncio.Future[bool] | None = None
@@ -43,16 +43,27 @@ class RequestSigner:
 
     def resigns(self, authorization: Authorization | None, target: Target, headers: Mapping[str, str]) -> bool:
         """See ``signing.decide``, which refuses what a web page may have sent."""
-        return decide(self._mode, authorization, target, headers) == "resign"
+        return decide(self.mode, authorization, target, headers) == "resign"
 
-    async def sign(self, method: str, target: Target, headers: sigv4.Headers, content: bytes) -> sigv4.Headers:
-        """``headers`` signed with the proxy's role. Raises ``ProxyCredentials`` with the sentence for the caller."""
-        own = self._credentials.current or await self._first()
+    async def sign(
+        self,
+        method: str,
+        target: Target,
+        headers: sigv4.Headers,
+        content: bytes,
+        digest: str | None = None,
+        credentials: sigv4.Credentials | None = None,
+    ) -> sigv4.Headers:
+        """``headers`` signed with ``credentials``, or else the proxy's role. ``digest`` is the content's SHA-256, if somebody has computed it.
+
+        Raises ``ProxyCredentials`` with the sentence for the caller.
+        """
+        own = credentials or self._credentials.current or await self._first()
         if target.region is None:
             raise ProxyCredentials("the request names no region to sign for: set targets.default_region")
-        if len(content) > IN_THREAD_BYTES:
+        if digest is None and len(content) > IN_THREAD_BYTES:
             digest = await asyncio.get_running_loop().run_in_executor(None, sigv4.payload_hash, content)
-        else:
+        elif digest is None:
             digest = sigv4.payload_hash(content)
         amz_date = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         return sigv4.sign(method, target.origin_path, headers, digest, own, target.region, target.signing_name, amz_date)

@@ -65,11 +65,10 @@ def sign(
     kept = [pair for pair in headers if pair[0].lower() not in REPLACED]
     names, block = _canonical_headers(kept + ours)
     path, _, query = origin_path.partition(b"?")
-    canonical_path = _canonical_path(path) if len(path) <= PATH_REMEMBERED_BYTES else _quoted_path(path)
-    canonical = b"\n".join((method.encode(), canonical_path, _canonical_query(query), block, names, content_hash.encode()))
+    canonical = b"\n".join((method.encode(), path_in_canon(path), canonical_query(query), block, names, content_hash.encode()))
     scope = f"{amz_date[:8]}/{region}/{service}/aws4_request"
     to_sign = f"{ALGORITHM}\n{amz_date}\n{scope}\n{hashlib.sha256(canonical).hexdigest()}"
-    key = _signing_key(credentials.secret_key, amz_date[:8], region, service)
+    key = signing_key(credentials.secret_key, amz_date[:8], region, service)
     signature = hmac.digest(key, to_sign.encode(), "sha256").hex()
     value = f"{ALGORITHM} Credential={credentials.access_key}/{scope}, SignedHeaders={names.decode()}, Signature={signature}"
     ours.append((b"Authorization", value.encode()))
@@ -89,12 +88,17 @@ def _canonical_headers(headers: Headers) -> tuple[bytes, bytes]:
     return b";".join(names), b"".join(b"%b:%b\n" % (name, b",".join(found[name])) for name in names)
 
 
-def _quoted_path(path: bytes) -> bytes:
+def path_in_canon(path: bytes) -> bytes:
+    """The path as it is signed."""
+    return canonical_path(path) if len(path) <= PATH_REMEMBERED_BYTES else quoted_path(path)
+
+
+def quoted_path(path: bytes) -> bytes:
     """The path, quoted once more: AWS signs what is already percent-encoded as if it were plain text."""
     return quote(_without_dots(path), safe="/~").encode() or b"/"
 
 
-_canonical_path = lru_cache(maxsize=1_024)(_quoted_path)
+canonical_path = lru_cache(maxsize=1_024)(quoted_path)
 
 
 def _without_dots(path: bytes) -> bytes:
@@ -111,7 +115,7 @@ def _without_dots(path: bytes) -> bytes:
     return b"/" + b"/".join(out) + (b"/" if path.endswith(b"/") and out else b"")
 
 
-def _canonical_query(query: bytes) -> bytes:
+def canonical_query(query: bytes) -> bytes:
     """Names and values in AWS's own spelling, sorted: what a caller left unquoted is quoted, what he quoted stays."""
     if not query:
         return b""
@@ -124,7 +128,7 @@ def _respelled(text: bytes) -> str:
 
 
 @lru_cache(maxsize=256)
-def _signing_key(secret: str, day: str, region: str, service: str) -> bytes:
+def signing_key(secret: str, day: str, region: str, service: str) -> bytes:
     """The key of one day, region and service: four hashes saved per request. There are some thirty regions and three services."""
     key = f"AWS4{secret}".encode()
     for part in (day, region, service, "aws4_request"):

@@ -23,9 +23,10 @@ from streamgauge.dialects import read_request
 from streamgauge.errors import StreamgaugeError, UpstreamUnreachable
 from streamgauge.measure.observation import Observation
 from streamgauge.measure.timing import Points
-from streamgauge.records import Measurement, Operation
+from streamgauge.records import Measurement, Operation, RequestFacts
 from streamgauge.relay import identity, local_reply
 from streamgauge.relay.afterwards import Afterwards
+from streamgauge.relay.callers import Caller, callers
 from streamgauge.relay.clients import clients
 from streamgauge.relay.estimates import Estimates
 from streamgauge.relay.exchange import Exchange
@@ -37,6 +38,7 @@ from streamgauge.relay.request_signer import RequestSigner
 from streamgauge.relay.settings import RelaySettings
 from streamgauge.relay.staggered import discard
 from streamgauge.targets import Target
+from streamgauge.tenancy.tenant_settings import TenantSettings
 from streamgauge.workload import Workloads, WorkloadSettings
 
 if TYPE_CHECKING:
@@ -69,6 +71,7 @@ class RequestWalk:
         proxy_id: str,
         workload: WorkloadSettings,
         tunnels: Tunnels,
+        tenants: TenantSettings,
     ) -> None:
         self.settings = settings
         self._routes = routes
@@ -83,6 +86,7 @@ class RequestWalk:
         self._workloads = Workloads(workload)
         self._tunnels = tunnels
         self.clients = clients(settings.limits, asyncio.get_running_loop())
+        self.callers = callers(tenants, asyncio.get_running_loop())
         self._proxy_id = proxy_id
         self._loop = asyncio.get_running_loop()
         self._afterwards = Afterwards(self._loop, settings) if settings.on_client_disconnect == "drain" else None
@@ -106,13 +110,16 @@ class RequestWalk:
         self.under_way += 1
         # 1 route and identify; the wall clock is read once, all durations come from the monotonic one
         wall_ns = time.time_ns() - (perf_counter_ns() - head_at)
-        operation = self._routes.match(message.method, message.path)
+        path, caller = message.path, None
+        if self.callers is not None:
+            path, caller = self.callers.enter(path)
+        operation = self._routes.match(message.method, path)
         headers = read_headers(message.raw_headers)
         authorization = read_authorization(headers.get("authorization"))
         exchange = self._open(connection, message, operation, headers, authorization, wall_ns, head_at)
         connection.exchange = exchange
         try:
-            await self._serve(connection, exchange, message, body, headers, authorization)
+            await self._serve(connection, exchange, message, body, headers, authorization, path, caller)
         except StreamgaugeError as error:
             self._refuse(connection, exchange, error)
         except Exception as error:  # the last line of defence: a mistake of ours still gets a reply and a measurement
@@ -135,6 +142,8 @@ class RequestWalk:
                 self.under_way -= 1
                 if self.clients is not None:
                     self.clients.end(connection)
+                if caller is not None:
+                    caller.end()
         return exchange.keep_alive and not message.should_close and not self._draining
 
     def _open(
@@ -185,32 +194,39 @@ class RequestWalk:
         body: StreamReader,
         headers: dict[str, str],
         authorization: Authorization | None,
+        path: str,
+        caller: Caller | None,
     ) -> None:
         # 2 admission: who has enough under way already is not listened to
         if self.clients is not None:
             self.clients.begin(connection)
-        target = self._targets.resolve(connection.origin + message.path, headers.get("host"), authorization, exchange.operation)
+        if caller is not None:
+            await caller.admit(exchange.measurement, headers, authorization)
+        target = self._targets.resolve(connection.origin + path, headers.get("host"), authorization, exchange.operation)
         points = exchange.observation.points
-        if message.chunked and headers.get("transfer-encoding", "").lower() != "chunked":
-            raise BadBody("the request's transfer coding is not just chunked: send the body in chunks, or with its content-length")
+        _check_coding(message, headers)
         content = at_hand(body)
         if content is not None:
             points.body = perf_counter_ns()
         else:
             content = await self._bodies.read(connection, exchange, body, headers)
-        self._describe(exchange, target, headers, content)
+        facts = self._describe(exchange, target, headers, content)
+        if caller is not None:
+            await caller.identify(exchange.measurement, message, content, facts)
+        exchange.measurement.workload_class, exchange.measurement.workload_source = self._workloads.classify(exchange.measurement)
         self._load.begin(exchange, points.head)
         self._journal.began(exchange)
         # 3 sign and send
         raw_headers = forwarded(message.raw_headers, headers, target.host_header)
-        if self._signer.resigns(authorization, target, headers):
+        exchange.measurement.signing = "passthrough"
+        if caller is not None:
+            raw_headers = await caller.sent_on(exchange, self._signer, message.method, target, raw_headers, content)
+        elif self._signer.resigns(authorization, target, headers):
             exchange.resigned = True
             exchange.measurement.signing = "resigned"
             raw_headers = await self._signer.sign(message.method, target, raw_headers, content)
-            if exchange.verdict is not None:  # the application went away while we signed
-                return
-        else:
-            exchange.measurement.signing = "passthrough"
+        if exchange.verdict is not None:  # the application went away while we signed
+            return
         if message.chunked:
             content, goes_on = chunked(content, connection.chunks_of(body))
             exchange.keep_alive = goes_on
@@ -232,8 +248,7 @@ class RequestWalk:
             await self._slow.send(exchange, message.method, target, raw_headers, content)
         # 4 and 5 happen in the callbacks of both sides
         await exchange.done
-        if exchange.upstream_error is not None and not exchange.replied:
-            self._reply_to_break(connection, exchange, target)
+        self._reply_to_break(connection, exchange, target)
 
     async def _connect(self, exchange: Exchange, key: Key) -> UpstreamConnection | None:
         """A new connection, or ``None`` as soon as the application has gone away."""
@@ -254,7 +269,7 @@ class RequestWalk:
                 return upstream
         raise UpstreamUnreachable(f"{key[1]}:{key[2]} ends new connections before it was asked anything")
 
-    def _describe(self, exchange: Exchange, target: Target, headers: dict[str, str], content: bytes) -> None:
+    def _describe(self, exchange: Exchange, target: Target, headers: dict[str, str], content: bytes) -> RequestFacts:
         facts = read_request(exchange.operation, content, headers)
         m = exchange.measurement
         m.service = target.service
@@ -270,8 +285,8 @@ class RequestWalk:
         m.latency_mode = facts.latency_mode
         m.request_bytes = len(content)
         m.streaming = exchange.observation.streaming = facts.streaming
-        m.workload_class, m.workload_source = self._workloads.classify(m)
         exchange.kept = self._estimates.hold(exchange.operation, facts, content)
+        return facts
 
     def _send(
         self,
@@ -295,7 +310,7 @@ class RequestWalk:
         exchange.keep_alive = False
         if reason is None:
             return
-        self._reply(connection, exchange, reason, str(error))
+        self._reply(connection, exchange, reason, str(error), getattr(error, "retry_after", None))
 
     def _failed(self, connection: Downstream, exchange: Exchange, error: Exception) -> None:
         """A mistake in the proxy. Its text may hold content; only its kind is logged."""
@@ -305,13 +320,15 @@ class RequestWalk:
         self._reply(connection, exchange, "proxy_error", "a mistake in the proxy itself ended this call; its log says more")
 
     def _reply_to_break(self, connection: Downstream, exchange: Exchange, target: Target) -> None:
-        error_type = exchange.upstream_error or ""
+        error_type = exchange.upstream_error
+        if error_type is None or exchange.replied:
+            return
         self._reply(connection, exchange, reply_reason(error_type), f"{target.host} {BREAKS[error_type]}")
 
-    def _reply(self, connection: Downstream, exchange: Exchange, reason: str, text: str) -> None:
+    def _reply(self, connection: Downstream, exchange: Exchange, reason: str, text: str, retry_after: float | None = None) -> None:
         if connection.transport is None or exchange.replied:
             return
-        status, raw = local_reply.build(reason, text, exchange.operation)
+        status, raw = local_reply.build(reason, text, exchange.operation, retry_after)
         exchange.measurement.http_status = status
         exchange.replied = True
         exchange.keep_alive = False  # as the reply says
@@ -361,6 +378,11 @@ class RequestWalk:
         if connection.transport is not None:
             connection.transport.write(raw)
         self._journal.rejected(at, "http2" if http2 else "bad_request", status)
+
+
+def _check_coding(message: RawRequestMessage, headers: dict[str, str]) -> None:
+    if message.chunked and headers.get("transfer-encoding", "").lower() != "chunked":
+        raise BadBody("the request's transfer coding is not just chunked: send the body in chunks, or with its content-length")
 
 
 MALFORMED = Operation("unknown", "opaque", "opaque", streaming=False)

@@ -38,6 +38,7 @@ from streamgauge.relay.walk import RequestWalk
 from streamgauge.routing import Routes, shipped_table
 from streamgauge.spool import SpoolSettings, SpoolWriter
 from streamgauge.targets import Targets, TargetSettings
+from streamgauge.tenancy.tenant_settings import TenantSettings
 from streamgauge.workload import WorkloadSettings
 
 TICK_SECONDS = 1.0
@@ -60,6 +61,7 @@ class WorkerSettings:
     targets: TargetSettings = field(default_factory=TargetSettings)
     spool: SpoolSettings = field(default_factory=SpoolSettings)
     workload: WorkloadSettings = field(default_factory=WorkloadSettings)
+    tenants: TenantSettings = field(default_factory=TenantSettings)
     tls_fds: tuple[int, ...] = ()
     tls: TlsSettings = field(default_factory=TlsSettings)
     connect: ConnectSettings = field(default_factory=ConnectSettings)
@@ -97,6 +99,7 @@ class Worker:
             settings.proxy_id,
             settings.workload,
             Tunnels(settings.connect, targets),
+            settings.tenants,
         )
         self._server = DownstreamServer(self._walk, self._loop)
         self._leaving = Leaving(self._walk, self._server, self._loop, settings.drain_seconds)
@@ -161,6 +164,8 @@ class Worker:
         relay = self._settings.relay
         self._load.watch(at, relay.first_byte_timeout, relay.read_timeout, self._spool)
         self._pool.trim(at)
+        if self._walk.callers is not None:
+            self._walk.callers.look()
         ready, reason = self._signer.readiness()
         if (ready, reason) != self._told:
             self._told = (ready, reason)
@@ -191,6 +196,8 @@ class Worker:
         self._pool.close()
         await self._slow.close()
         self._signer.close()
+        if self._walk.callers is not None:
+            self._walk.callers.close()
         await self._walk.settled()
         self._watch.stop()
         self._spool.close()

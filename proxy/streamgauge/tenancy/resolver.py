@@ -57,10 +57,11 @@ class Resolver:
         claims.sort(key=lambda claim: (claim.fallback, claim.trust != "verified", self._rank[claim.source]))
         winner = next((claim for claim in claims if claim.names.tenant is not None), None)
         app = next((claim.names.app for claim in claims if claim.names.app is not None), None)
-        stated = next((claim.names.team for claim in claims if claim.names.team is not None), None)
+        trust = winner.trust if winner is not None else claims[0].trust
+        # Beside a tenant that is verified, a team that anybody can write would pass for verified too. An application only names itself.
+        stated = next((claim.names.team for claim in claims if claim.names.team is not None and claim.trust in ("verified", trust)), None)
         if winner is None:
-            first = claims[0]
-            return Tenant(None, stated, app, None, first.source, first.trust)
+            return Tenant(None, stated, app, None, claims[0].source, trust)
         name = winner.names.tenant
         assert name is not None
         placed = self._mapping.place(name, stated, day)

@@ -25,6 +25,9 @@ MAX_TEXT = 2048
 """AWS's limit for a model id, the longest text that is kept of a request."""
 
 
+MAX_METADATA = 16_384
+"""Bytes of request metadata that are kept until the caller is known: AWS takes 16 short pairs."""
+
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_.:/-]{1,2048}")
 """A guardrail's id or ARN."""
 
@@ -117,6 +120,7 @@ class _Request(msgspec.Struct):
     guardrailConfig: _Guardrail | None = None
     serviceTier: _Tier | None = None
     performanceConfig: _Performance | None = None
+    requestMetadata: msgspec.Raw | None = None
 
     def sampling(self) -> _Sampling:
         return self.inferenceConfig or self.textGenerationConfig or self.parameters or _NO_SAMPLING
@@ -176,6 +180,9 @@ def read_request(operation: Operation, body: bytes, headers: Mapping[str, str]) 
         service_tier=plain_word(tier),
         latency_mode=plain_word(latency),
         stream_usage=request.stream_options is not None and bool(request.stream_options.include_usage),
+        metadata=bytes(request.requestMetadata)
+        if request.requestMetadata is not None and len(request.requestMetadata) <= MAX_METADATA
+        else None,
     )
 
 
