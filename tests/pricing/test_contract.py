@@ -6,7 +6,7 @@ import pytest
 
 from streamgauge.pricing.book import PriceBook
 from streamgauge.pricing.contract import CONTRACT_COLUMNS
-from streamgauge.pricing.cost import cost_of
+from streamgauge.pricing.costing import cost_of
 from streamgauge.pricing.facts import Facts
 from streamgauge.pricing.mistakes import BookMistaken
 from streamgauge.pricing.shipped import shipped_book

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamgauge.pricing.cost import cost_of
+from streamgauge.pricing.costing import cost_of
 from streamgauge.pricing.quote import BadLine, answer, read_question
 from tests.pricing.books import book
 

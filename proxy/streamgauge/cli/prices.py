@@ -191,7 +191,7 @@ def quote(
     from streamgauge.cli.output import write
     from streamgauge.cli.price_files import open_book
     from streamgauge.errors import UsageError
-    from streamgauge.pricing.cost import cost_of
+    from streamgauge.pricing.costing import cost_of
     from streamgauge.pricing.quote import BadLine, answer, read_question
 
     opened = open_book(book, contract)

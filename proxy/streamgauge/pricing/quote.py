@@ -7,7 +7,7 @@ import re
 from datetime import datetime
 from typing import Any, cast, get_args
 
-from streamgauge.pricing.cost import Component, Cost
+from streamgauge.pricing.costing import Component, Cost
 from streamgauge.pricing.facts import Facts
 from streamgauge.pricing.money import usd_text
 from streamgauge.pricing.rate import SCOPE_NAMES, SCOPES, instant, shown

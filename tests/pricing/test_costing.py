@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from streamgauge.pricing.cost import Cost, cost_of
+from streamgauge.pricing.costing import Cost, cost_of
 from streamgauge.pricing.facts import Facts
 from streamgauge.pricing.quote import read_question
 from streamgauge.pricing.shipped import shipped_book
