@@ -150,7 +150,8 @@ def _sum(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
 
 
 def _money(table: sa.Table, name: str) -> Iterator[sa.ColumnElement[Any]]:
-    picos, split = table.c[f"{name}_picos"], sa.literal_column(str(_SPLIT))
+    picos = table.c[f"{name}_picos"]
+    split: Any = sa.literal_column(str(_SPLIT))
     yield _sum(table.c[f"{name}_dollars"])
     yield _sum(picos.op("/")(split))
     yield _sum(picos.op("%")(split))

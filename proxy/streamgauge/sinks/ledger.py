@@ -243,7 +243,7 @@ def _in_flight(connection: sqlite3.Connection) -> Iterator[InFlight]:
 def _transaction(connection: sqlite3.Connection, batch: Batch, insert: Insert, shared: bool) -> dict[str, Counter[str]]:
     connection.execute("BEGIN IMMEDIATE")
     new = {worker_id: insert(connection, rows) for worker_id, rows in batch.rows.items()}
-    inserted = {worker_id: Counter(row.outcome for row in rows) for worker_id, rows in new.items()}
+    inserted = {worker_id: Counter[str](row.outcome for row in rows) for worker_id, rows in new.items()}
     _add_up(connection, [row for rows in new.values() for row in rows], shared)
     encode = msgspec.msgpack.Encoder().encode
     connection.executemany(
@@ -295,8 +295,12 @@ def _settle_rollups(connection: sqlite3.Connection, path: Path) -> None:
     if connection.execute(sql.ROLLED_UP).fetchone()[0] == expected:
         return
     _log.info("adding up the rows of %s by hour and by day, once", path)
-    with for_writing(path) as engine:
-        rebuild(engine)
+    try:
+        with for_writing(path) as engine:
+            rebuild(engine)
+    except CouldNotRun as error:
+        original = getattr(error.__cause__, "orig", None)
+        raise (original if isinstance(original, sqlite3.Error) else OSError(str(error))) from error
     missing = connection.execute(sql.EVER_WRITTEN).fetchone()[0] - connection.execute(sql.ROLLED_UP).fetchone()[0]
     connection.execute(sql.PUT_META, (ROLLUPS_LACK, str(missing)))
 

@@ -93,7 +93,7 @@ FILL_OUTBOX = [
         )
     ),
 ]
-NEXT_WAITING = _text(sa.select(outbox.c.seq).order_by(outbox.c.seq).limit(sa.bindparam("limit")))
+NEXT_WAITING = "SELECT seq FROM outbox ORDER BY seq LIMIT ?"
 WAITING = _text(
     sa.select(sa.func.coalesce(sa.func.max(outbox.c.seq) - sa.func.min(outbox.c.seq) + sa.literal_column("1"), sa.literal_column("0")))
 )

@@ -15,8 +15,8 @@ from streamgauge.records import Measurement
 
 metadata = sa.MetaData()
 
-NAME = sa.String().with_variant(sa.String(collation="C"), "postgresql")
-"""A text that is compared byte by byte in both databases, whatever the language of PostgreSQL: moments as text must sort as time."""
+NAME = sa.String()
+"""A text that is compared byte by byte in both databases (``sinks.shared_ledger`` sees to it): moments as text must sort as time."""
 
 LOCAL = "local"
 """Marks a table that only a proxy's own file has, in the table's ``info``."""

@@ -112,5 +112,5 @@ def _put(connection: sa.Connection, table: sa.Table, period: str, sums: Tally) -
 
 
 def _pages(connection: sa.Connection, statement: sa.Select[Any]) -> Iterator[Any]:
-    for page in connection.execution_options(yield_per=PAGE).execute(statement).partitions():
+    for page in connection.execute(statement.execution_options(yield_per=PAGE)).partitions():
         yield from page

@@ -15,6 +15,8 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.schema import CreateColumn
 
 import streamgauge
 from streamgauge.errors import StreamgaugeError
@@ -173,6 +175,16 @@ def _json(rows: Sequence[dict[str, Any]]) -> str:
 
 _dialect = postgresql.dialect()
 
+_BYTE_BY_BYTE = ' COLLATE "C"'
+"""Whatever the database's language: the order of texts is that of SQLite, and of time."""
+
+
+@compiles(CreateColumn, "postgresql")  # type: ignore[untyped-decorator]  # the library's own
+def _create_column(element: CreateColumn, compiler: Any, **options: Any) -> str:
+    """Of the column alone: a collation in its type would also be written behind each value that it is compared with."""
+    text = str(compiler.visit_create_column(element, **options))
+    return text.replace("VARCHAR", f"VARCHAR{_BYTE_BY_BYTE}", 1) if isinstance(element.element.type, sa.String) else text
+
 
 def _kind(column: sa.Column[Any]) -> str:
     return str(column.type.compile(dialect=_dialect))
@@ -180,7 +192,7 @@ def _kind(column: sa.Column[Any]) -> str:
 
 def _add_column(column: sa.Column[Any]) -> str:
     name = _dialect.identifier_preparer.quote(column.name)
-    return f"ALTER TABLE {column.table.name} ADD COLUMN IF NOT EXISTS {name} {_kind(column)}"
+    return f"ALTER TABLE {column.table.name} ADD COLUMN IF NOT EXISTS {name} {_kind(column)}{_BYTE_BY_BYTE if isinstance(column.type, sa.String) else ''}"
 
 
 def _insert() -> sa.TextClause:

@@ -32,7 +32,7 @@ def add_lines(table: sa.Table, insert: Insert) -> Any:
         return there(name) + statement.excluded[name]
 
     changed = {name: sum_of(name) for name in COUNTS}
-    one = sa.literal_column(str(PICO))
+    one: Any = sa.literal_column(str(PICO))
     for name in MONEY:
         picos = f"{name}_picos"
         changed[f"{name}_dollars"] = sum_of(f"{name}_dollars") + sum_of(picos).op("/", precedence=_TIGHT)(one)
