@@ -14,7 +14,9 @@ from fractions import Fraction
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
+from streamgauge.pricing.assumption import Assumption
 from streamgauge.pricing.contract import Agreement, read_contract
 from streamgauge.pricing.mistakes import BookMistaken, Mistake
 from streamgauge.pricing.model_name import read_name, without_variant
@@ -22,8 +24,8 @@ from streamgauge.pricing.overlaps import overlaps
 from streamgauge.pricing.rate import COMMERCIAL, Rate, is_commercial, read_rate
 from streamgauge.pricing.table_file import read_table
 
-Rule = Literal["exact", "scope_assumed"]
-"""By which rung of the ladder a price was found."""
+Rule = Literal["exact", "scope_assumed", "operator_assumed"]
+"""By which rung of the ladder a price was found; the last one only where a contract allows it."""
 
 REMEMBERED_KEYS = 4_096
 """Keys whose prices are kept ready. A proxy sees some dozens; whoever invents model names must not fill the memory."""
@@ -78,7 +80,13 @@ class PriceBook:
     """``name`` is a label, ``book_id`` tells content apart: label and hash."""
 
     def __init__(
-        self, name: str, rates: Iterable[Rate], aliases: Mapping[str, str], digest: str, agreements: Sequence[Agreement] = ()
+        self,
+        name: str,
+        rates: Iterable[Rate],
+        aliases: Mapping[str, str],
+        digest: str,
+        agreements: Sequence[Agreement] = (),
+        assumptions: Sequence[Assumption] = (),
     ) -> None:
         self.name = name
         self.book_id = f"{name}-{digest[:12]}"
@@ -86,6 +94,7 @@ class PriceBook:
         self.rates = tuple(rates)
         self.aliases = dict(aliases)
         self.agreements = tuple(agreements)
+        self.assumptions = tuple(assumptions)
         self._by_model: dict[str, list[Rate]] = {}
         for rate in self.rates:
             self._by_model.setdefault(rate.model, []).append(rate)
@@ -120,29 +129,39 @@ class PriceBook:
         return None
 
     def under(self, text: str, file: str) -> PriceBook:
-        """This book with a contract's agreements and aliases over it. Raises ``BookMistaken``."""
-        agreements, aliases = read_contract(text, file)
+        """This book with a contract's agreements, aliases and assumptions over it. Raises ``BookMistaken``."""
+        contract = read_contract(text, file)
+        about = [(a.line, a.model) for a in contract.agreements] + [(a.line, a.model) for a in contract.assumptions]
         mistakes = [
-            Mistake(file, a.line, "model", f"{a.model!r} is not in the price book")
-            for a in agreements
-            if a.model is not None and self.canonical(a.model) is None
+            Mistake(file, line, "model", f"{model!r} is not in the price book")
+            for line, model in about
+            if model is not None and self.canonical(model) is None
         ]
         named = dict(self.aliases)
-        for line, alias, aim in aliases:
-            model = read_name(aim).model
-            if model is None or self.canonical(model) is None:
+        for line, alias, aim in contract.aliases:
+            if self.canonical(read_name(aim).model or "") is None:
                 mistakes.append(Mistake(file, line, "aliases", f"{aim!r} is not in the price book"))
             named[alias] = aim
         if mistakes:
             raise BookMistaken(f"contract {file}", mistakes)
-        agreed = [
-            a if a.model is None else msgspec.structs.replace(a, model=self.canonical(a.model)) for a in (*self.agreements, *agreements)
-        ]
         digest = hashlib.sha256(f"{self.digest}\n{text}".encode()).hexdigest()
-        return PriceBook(self.name, self.rates, named, digest, agreed)
+        agreements = (*self.agreements, *(replace(a, model=a.model and self.canonical(a.model)) for a in contract.agreements))
+        assumptions = (*self.assumptions, *(replace(a, model=self.canonical(a.model)) for a in contract.assumptions))
+        return PriceBook(self.name, self.rates, named, digest, agreements, assumptions)
 
     def prices(self, model: str, region: str, endpoint: str | None, scope: str | None, tier: str, at: datetime) -> Prices | NoPrice:
         """What holds for a call. ``model``: canonical. ``scope``, ``endpoint``: ``None`` if unknown."""
+        found = self._listed(model, region, endpoint, scope, tier, at)
+        if not self.assumptions or not isinstance(found, NoPrice):
+            return found
+        for one in self.assumptions:
+            if one.is_about(model, region, scope, tier):
+                other = self._listed(model, one.as_region or region, endpoint, one.as_scope or scope, one.as_tier or tier, at)
+                if isinstance(other, Prices):
+                    return replace(other, rule="operator_assumed")
+        return found
+
+    def _listed(self, model: str, region: str, endpoint: str | None, scope: str | None, tier: str, at: datetime) -> Prices | NoPrice:
         key = (model, region, endpoint, scope, tier)
         timeline = self._ready.get(key)
         if timeline is None:
@@ -234,7 +253,7 @@ def _priced(rate: Rate, region: str, agreements: Sequence[Agreement]) -> Priced:
 def read_book(text: str, file: str, name: str | None = None, aliases: Mapping[str, str] | None = None) -> PriceBook:
     """A book from the text of a file. Raises ``BookMistaken`` with every mistake, each with its line."""
     table = read_table(text, file, "price book")
-    mistakes: list[Mistake] = []
+    mistakes = [Mistake(file, line, "assume", "stands in a contract, not in a price book") for line, _ in table.assumed]
     rates = []
     for line, cells in table.rows:
         before = len(mistakes)

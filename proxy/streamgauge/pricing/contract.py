@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import msgspec
 
+from streamgauge.pricing.assumption import Assumption, read_assumptions
 from streamgauge.pricing.mistakes import BookMistaken, Mistake
 from streamgauge.pricing.money import PRICE, discounted, pico_per_unit
 from streamgauge.pricing.rate import ENDPOINTS, SCOPES, TIER_NAMES, TIERS, Cells, Rate, Reader, shown
@@ -85,16 +86,25 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
         return pico_per_unit(self.usd, self.per)
 
 
-def read_contract(text: str, file: str) -> tuple[tuple[Agreement, ...], list[tuple[int, str, str]]]:
-    """(lines, aliases) of a contract file. Raises ``BookMistaken`` with every mistake."""
+class Contract(msgspec.Struct, frozen=True):
+    """A contract file. ``aliases``: (line, name, the model it means)."""
+
+    agreements: tuple[Agreement, ...]
+    aliases: tuple[tuple[int, str, str], ...]
+    assumptions: tuple[Assumption, ...]
+
+
+def read_contract(text: str, file: str) -> Contract:
+    """The contract in the text of a file. Raises ``BookMistaken`` with every mistake."""
     table = read_table(text, file, "contract")
     mistakes: list[Mistake] = []
     agreements = [_agreement(file, line, cells, mistakes) for line, cells in table.rows]
+    assumptions = read_assumptions(file, table.assumed, mistakes)
     if not mistakes:
         mistakes += _contradictions(file, agreements)
     if mistakes:
         raise BookMistaken(f"contract {file}", mistakes)
-    return tuple(agreements), table.aliases
+    return Contract(tuple(agreements), tuple(table.aliases), assumptions)
 
 
 def _agreement(file: str, line: int, cells: Cells, mistakes: list[Mistake]) -> Agreement:

@@ -152,8 +152,8 @@ def _at_scope(exchange: Exchange, name: ModelName, model: str, tier: str, book: 
         found = book.prices(model, region, endpoint, None, tier, at)
     if isinstance(found, NoPrice):
         return _without("unpriced", found.reason, found.sentence, book)
-    if found.rule == "scope_assumed":
-        reasons.append("scope_assumed")
+    if found.rule != "exact":
+        reasons.append(found.rule)
     return found, reasons
 
 

@@ -92,8 +92,8 @@ def _litellm_key(name: str, data: Mapping[str, Any]) -> tuple[str, str, str] | N
         return read.model, "us-east-1", "global"
     if read.geography is not None:
         return read.model, region or PLACES.get(read.geography, ""), "geo"
-    if region is None and f"global.{read.model}" in data:
-        return None
+    if region is None and (f"global.{read.model}" in data or "." not in read.model or "@" in read.model):
+        return None  # the global price for regional calls; or a name of its own making
     return read.model, region or "us-east-1", "regional"
 
 

@@ -206,6 +206,13 @@ class Reader:
                 )
         return words
 
+    def one_region(self, column: str) -> str | None:
+        """One region, or ``None`` if the cell is empty."""
+        value = self.text(column)
+        if value and not REGION.fullmatch(value):
+            self.wrong(column, f"{value[:40]!r} is no region such as us-east-1")
+        return value or None
+
     def model(self, column: str) -> str:
         """A canonical model id: no ARN, no geo prefix."""
         value = self.text(column, None)

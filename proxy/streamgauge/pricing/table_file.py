@@ -24,18 +24,21 @@ ROWS_KEYS = ("prices", "rates", "rows", "contract")
 
 ALIASES_KEY = "aliases"
 
+ASSUME_KEY = "assume"
+
 Row = tuple[int, dict[str, str]]
 """(line, cells)."""
 
 
 class Table:
-    """``rows`` of a file, and its ``aliases`` (name to model, each with its line) if it has any."""
+    """``rows`` of a file, and if it has any its ``aliases`` (name to model, each with its line) and the rows under ``assume``."""
 
-    __slots__ = ("aliases", "rows")
+    __slots__ = ("aliases", "assumed", "rows")
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
         self.aliases: list[tuple[int, str, str]] = []
+        self.assumed: list[Row] = []
 
 
 def read_table(text: str, file: str, what: str) -> Table:
@@ -46,7 +49,7 @@ def read_table(text: str, file: str, what: str) -> Table:
     read(text, file, table, mistakes)
     if len(table.rows) > MAX_ROWS:
         mistakes.append(Mistake(file, 1, "", f"{len(table.rows):,} rows; more than {MAX_ROWS:,} are not read"))
-    if not table.rows and not table.aliases and not mistakes:
+    if not (table.rows or table.aliases or table.assumed or mistakes):
         mistakes.append(Mistake(file, 1, "", "has no rows"))
     if mistakes:
         raise BookMistaken(f"{what} {file}", mistakes)
@@ -115,11 +118,15 @@ def _nodes(text: str, file: str, table: Table, mistakes: list[Mistake], line: in
     if root is None:
         return
     for node in _row_nodes(root, file, table, mistakes):
-        at = line or node.start_mark.line + 1
-        if isinstance(node, yaml.MappingNode):
-            table.rows.append((at, dict(_cells(node, file, at, mistakes, ""))))
-        else:
-            mistakes.append(Mistake(file, at, "", "is no row of names and values"))
+        _add(node, table.rows, file, line, mistakes)
+
+
+def _add(node: yaml.Node, rows: list[Row], file: str, line: int | None, mistakes: list[Mistake]) -> None:
+    at = line or node.start_mark.line + 1
+    if isinstance(node, yaml.MappingNode):
+        rows.append((at, dict(_cells(node, file, at, mistakes, ""))))
+    else:
+        mistakes.append(Mistake(file, at, "", "is no row of names and values"))
 
 
 def _row_nodes(root: yaml.Node, file: str, table: Table, mistakes: list[Mistake]) -> list[yaml.Node]:
@@ -129,8 +136,11 @@ def _row_nodes(root: yaml.Node, file: str, table: Table, mistakes: list[Mistake]
         mistakes.append(Mistake(file, 1, "", "is neither a list of rows nor a table"))
         return []
     keys = {key.value: value for key, value in root.value if isinstance(key, yaml.ScalarNode)}
-    if not any(name in keys for name in (*ROWS_KEYS, ALIASES_KEY)):
+    if not any(name in keys for name in (*ROWS_KEYS, ALIASES_KEY, ASSUME_KEY)):
         return [root]
+    assumed = keys.get(ASSUME_KEY)
+    for node in assumed.value if isinstance(assumed, yaml.SequenceNode) else ():
+        _add(node, table.assumed, file, None, mistakes)
     aliases = keys.get(ALIASES_KEY)
     if isinstance(aliases, yaml.MappingNode):
         table.aliases.extend((key.start_mark.line + 1, str(key.value), str(value.value)) for key, value in aliases.value)
