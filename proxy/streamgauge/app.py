@@ -170,7 +170,7 @@ class Supervisor:
                 "heartbeat": (*beats, index) if beats else None,
             }
 
-        return Child(f"worker {index}", [sys.executable, "-m", "streamgauge.relay.worker"], settings, [*fds, *beats])
+        return Child(f"worker {index}", [sys.executable, "-P", "-m", "streamgauge.relay.worker"], settings, [*fds, *beats])
 
     def _recorder_settings(self) -> dict[str, Any]:
         assert self._admin is not None
@@ -190,7 +190,10 @@ class Supervisor:
     def _recorder_child(self, admin_fd: int) -> Child:
         assert self._beats is not None
         return Child(
-            "recorder", [sys.executable, "-m", "streamgauge.recorder.process"], self._recorder_settings, [admin_fd, self._beats.descriptor]
+            "recorder",
+            [sys.executable, "-P", "-m", "streamgauge.recorder.process"],
+            self._recorder_settings,
+            [admin_fd, self._beats.descriptor],
         )
 
     def run(self, told: StopSignals, reread: Callable[[], Config] | None = None) -> None:

@@ -37,14 +37,14 @@ RETIRE: Word = "retire"
 
 
 def read_settings(kind: type[T]) -> T:
-    """The settings line. Reads the descriptor itself: a buffered reader would take bytes that the loop must see."""
-    parts: list[bytes] = []
-    while not parts or not parts[-1].endswith(b"\n"):
-        part = os.read(0, 65_536)
-        if not part or sum(map(len, parts)) > MAX_SETTINGS_BYTES:
+    """The settings line. Reads the descriptor itself, byte by byte: what stands behind the line is for the loop to hear."""
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        part = os.read(0, 1)
+        if not part or len(line) > MAX_SETTINGS_BYTES:
             sys.exit("streamgauge: this process is started by `streamgauge serve`, which hands it its settings")
-        parts.append(part)
-    return msgspec.json.decode(b"".join(parts), type=kind)
+        line += part
+    return msgspec.json.decode(line, type=kind)
 
 
 def stop_on_signal(loop: asyncio.AbstractEventLoop, stop: Callable[[], None], retire: Callable[[], None] | None = None) -> None:
@@ -69,6 +69,14 @@ def stop_on_signal(loop: asyncio.AbstractEventLoop, stop: Callable[[], None], re
             (retire or stop)()
 
     loop.add_reader(0, readable)
+
+
+def all_done(loop: asyncio.AbstractEventLoop) -> None:
+    """The last thing done on the loop. A SIGTERM that comes later, sent to a whole group of processes say, changes nothing any more:
+    the loop's own end would give it back its default meaning, and make of an end in order a death by a signal.
+    """
+    loop.remove_signal_handler(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def say(word: Word) -> None:

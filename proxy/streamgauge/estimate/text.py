@@ -32,8 +32,8 @@ _ANSWERS = _names(
 """Members of an answer, or of one event of a stream, in which generated text stands. Cohere's ``prompt`` and ``chat_history`` repeat the question."""
 
 _NO_TEXT = _names(
-    "id role type object model status format detail bytes data url uri file_id file_data filename media_type mediaType signature redactedContent "
-    "encrypted_content toolUseId tool_use_id tool_call_id call_id item_id event_type index finish_reason stop_reason finishReason "
+    "id role type object model status format detail bytes data url uri image_url video_url audio_url file_id file_data filename media_type "
+    "mediaType signature redactedContent encrypted_content toolUseId tool_use_id tool_call_id call_id item_id event_type index finish_reason stop_reason finishReason "
     "completionReason stop_sequence"
 )
 """Members whose string is no text that a model reads or writes, or none whose tokens follow from its length (images)."""

@@ -27,6 +27,9 @@ MAX_NAME = 256
 """Names a provider puts into an answer (model, reason, tier) are cut here: they go to columns, and no provider's own are longer."""
 
 
+DAMAGED = ("prelude_crc", "message_crc")
+"""``undecoded`` of bytes that are not what the provider sent: no caller's doing."""
+
 DIALECT_FAILED = "dialect_failed"
 """``undecoded`` of an exchange whose dialect raised what it should not: a mistake of ours, to be seen in ``report errors``."""
 
@@ -219,6 +222,11 @@ class Observation:
     def fault(self) -> str | None:
         """The provider's error that was seen so far, as its type; ``None`` = none yet."""
         return self._fault
+
+    @property
+    def damage(self) -> str | None:
+        """Why bytes on the way are known to have been changed: frames carry checksums, at which the SDKs leave; ``None`` = not known."""
+        return self.undecoded if self.undecoded in DAMAGED else None
 
     @property
     def is_whole(self) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import uvloop
 from aiohttp import web
 
-from streamgauge.child import read_settings, stop_on_signal
+from streamgauge.child import all_done, read_settings, stop_on_signal
 from streamgauge.errors import CouldNotRun
 from streamgauge.heartbeat import Heartbeats
 from streamgauge.recorder.admin import is_loopback, listen, make_app
@@ -84,7 +84,10 @@ async def run_recorder(settings: RecorderSettings, child: bool = False) -> None:
         await asyncio.wait([thread])
         if shipping is not None:
             await loop.run_in_executor(None, shipping.stop)
-        loop.remove_signal_handler(signal.SIGTERM)
+        if child:
+            all_done(loop)
+        else:
+            loop.remove_signal_handler(signal.SIGTERM)
 
 
 def main() -> None:

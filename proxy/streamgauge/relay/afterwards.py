@@ -73,9 +73,9 @@ class Afterwards:
 
 
 def forget_unfelt(points: Points) -> None:
-    """First outputs that came behind ``finished`` are none; without a first there is no last."""
+    """What came first behind ``finished``, of the answer, of its body or of its outputs, is none; without a first output there is no last."""
     assert points.finished is not None
-    for name in ("first_output", "first_visible", "first_reasoning", "first_tool"):
+    for name in ("response", "first_frame", "first_output", "first_visible", "first_reasoning", "first_tool"):
         at = getattr(points, name)
         if at is not None and at > points.finished:
             setattr(points, name, None)

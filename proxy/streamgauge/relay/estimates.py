@@ -37,12 +37,14 @@ _log = logging.getLogger("streamgauge.relay")
 
 class Kept:
     """What is held of one exchange. ``prompt``: its request's body; ``prompt_bytes``: the text in it, where it is not held;
-    ``stream_bytes``: how much of its stream to keep; ``held``: bytes that all this may come to.
+    ``stream_bytes``: how much of its stream to keep; ``held``: bytes that all this may come to; ``event_stream``: its stream comes in
+    AWS's frames.
     """
 
-    __slots__ = ("held", "prompt", "prompt_bytes", "stream_bytes")
+    __slots__ = ("event_stream", "held", "prompt", "prompt_bytes", "stream_bytes")
 
     def __init__(self, prompt: bytes | None, prompt_bytes: int, stream_bytes: int, held: int) -> None:
+        self.event_stream = False
         self.prompt = prompt
         self.prompt_bytes = prompt_bytes
         self.stream_bytes = stream_bytes
@@ -70,6 +72,7 @@ class Estimates:
             kept = Kept(body, 0, stream_bytes, stream_bytes + size)
         else:
             kept = Kept(None, text_bytes(body), stream_bytes, stream_bytes)
+        kept.event_stream = operation.dialect == "sagemaker_stream"
         self._held += kept.held
         return kept
 
@@ -103,8 +106,7 @@ class Estimates:
                 _log.error("an estimate failed by %s in the proxy itself; please report it", type(error).__name__)
             done(m)
 
-        event_stream = m.operation == "InvokeEndpointWithResponseStream"
-        return self._counter.ask(prompt, answer, told, event_stream=event_stream)
+        return self._counter.ask(prompt, answer, told, event_stream=kept.event_stream)
 
     def _from_counts(self, m: Measurement, kept: Kept, observation: Observation, counted: Counted) -> None:
         text = Text(

@@ -57,7 +57,7 @@ class Upstream(Protocol):
 class Exchange:
     """State of one exchange. ``done`` resolves once, when nothing more will come from the upstream or the application has gone.
 
-    ``streamed``: the answer is a stream, whatever was asked for. ``unframed``: only the end of its connection tells the application that
+    ``streamed``: the answer is a stream, whatever was asked for. ``is_error``: it is an error, by its status or by its name in the head. ``unframed``: only the end of its connection tells the application that
     the answer is whole. ``on_record``: its beginning was told to the spool, or needs not be any more. ``kept``: what an estimate of its
     tokens may need.
     ``afterwards``: who reads on when the application has gone.
@@ -70,6 +70,7 @@ class Exchange:
         "first_output",
         "hold",
         "http_1_0",
+        "is_error",
         "keep_alive",
         "kept",
         "last_read_at",
@@ -114,6 +115,7 @@ class Exchange:
         self.replied = False
         self.unframed = False
         self.streamed = False
+        self.is_error = False
         self.on_record = False
         self.hold: Hold | None = None
         self.kept: Kept | None = None
@@ -150,6 +152,8 @@ class Exchange:
             elif self.observation.streaming is None:
                 self.observation.streaming = content_type is not None and "event-stream" in content_type
             self.streamed = bool(self.observation.streaming)
+        else:
+            self.is_error = True
         self.observation.answered(
             open_dialect(self.operation, head.status, content_type, headers, self.kept.stream_bytes if self.kept is not None else 0), at
         )
@@ -194,7 +198,7 @@ class Exchange:
             return
         self.keep_alive = False
         self.observation.points.last_byte = self.observation.points.finished = at
-        whole = self.observation.is_whole
+        whole = self.observation.is_whole or self.is_error  # of an error the head says enough
         if whole:
             self.observation.end_of_body()
         if self.upstream is not None:
@@ -207,7 +211,7 @@ class Exchange:
 
     def _departure(self, *, whole: bool) -> Verdict:
         """Whose doing it is that the application went away: some do so as soon as they read of the provider's error, before the answer's end."""
-        fault = self.observation.fault
+        fault = self.observation.fault or self.observation.damage
         if self.status is None or (fault is None and not whole):
             return CLIENT_CANCELLED
         return of_response(self.status, fault, streaming=self.streamed, resigned=self.resigned)

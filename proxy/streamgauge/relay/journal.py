@@ -23,6 +23,9 @@ anyway, those of one batch of the spool's writer (as long as this)."""
 SETTLING_SECONDS = 0.02
 """How often it is looked whether rows still wait for an estimate, when the worker ends."""
 
+SETTLED_SECONDS = 0.5
+"""How long a worker that ends waits for them: a count takes milliseconds, and who waits for the worker kills it after a while."""
+
 DRAIN_NOTICED_NS = 1_000_000
 """Below a millisecond the wait for the last byte is the event loop's own turn, not a slow application."""
 
@@ -89,8 +92,11 @@ class Journal:
         self._spool.append(Ended(m))
 
     async def settled(self) -> None:
-        """Return when every row is on its way; rows wait for no more than ``estimates.answer_seconds``. Nothing ends any more after this."""
-        while self._estimates.waiting:
+        """Return when every row is on its way: what still waits for an estimate after ``SETTLED_SECONDS`` gets one from sizes. Nothing ends
+        any more after this.
+        """
+        deadline = self._loop.time() + SETTLED_SECONDS
+        while self._estimates.waiting and self._loop.time() < deadline:
             await asyncio.sleep(SETTLING_SECONDS)
         self._estimates.close()
 

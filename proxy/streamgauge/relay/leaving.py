@@ -49,6 +49,7 @@ class Leaving:
         self._loop = loop
         self._drain_seconds = drain_seconds
         self._leisure = False
+        self._succeeded = False
         self._since = 0.0
         self._deadline = 0.0
         self.asked = asyncio.Event()
@@ -60,12 +61,13 @@ class Leaving:
 
     def retire(self) -> None:
         """Another has taken our place: nobody waits for us."""
+        self._succeeded = True
         self._leave(LEISURE_SECONDS, leisure=True)
 
     @property
     def has_successor(self) -> bool:
-        """Whether another has taken our place."""
-        return self._leisure
+        """Whether another has taken our place, though we may be in a hurry by now."""
+        return self._succeeded
 
     def _leave(self, seconds: float, *, leisure: bool) -> None:
         self._leisure = leisure

@@ -19,7 +19,7 @@ from typing import Any
 import uvloop
 
 from streamgauge.addresses import Listeners
-from streamgauge.child import DRAINING, SERVING, read_settings, say, stop_on_signal
+from streamgauge.child import DRAINING, SERVING, all_done, read_settings, say, stop_on_signal
 from streamgauge.errors import UsageError
 from streamgauge.heartbeat import Heartbeats
 from streamgauge.records import WorkerStatus
@@ -104,6 +104,7 @@ class Worker:
         self._server = DownstreamServer(self._walk, self._loop)
         self._leaving = Leaving(self._walk, self._server, self._loop, settings.drain_seconds)
         self._left = False
+        self._deaf: str | None = None
         self._beats = Heartbeats(settings.heartbeat[0]) if settings.heartbeat is not None else None
         self._told: tuple[bool, str | None] | None = None
 
@@ -141,6 +142,7 @@ class Worker:
         self._left = True
         await leaving.leave(self._tick, TICK_SECONDS)
         await self._close()
+        all_done(self._loop)
 
     def _tls_options(self) -> dict[str, Any]:
         """Of the TLS listeners; empty without. The supervisor has checked the files, but a worker may be started again much later."""
@@ -150,6 +152,7 @@ class Worker:
             return tls.options(tls.server_context(self._settings.tls))
         except UsageError as error:
             _log.error("%s; until this is mended and a SIGHUP sent, the TLS addresses do not answer", error)
+            self._deaf = "the TLS addresses do not answer: their certificate cannot be read"
             return {}
 
     def _tick(self) -> None:
@@ -187,7 +190,8 @@ class Worker:
         if self._beats is None or self._settings.heartbeat is None:
             return
         if not self._left:
-            ready = has_role or self._settings.relay.signing != "resign"
+            ready = (has_role or self._settings.relay.signing != "resign") and not (self._deaf and not self._settings.fds)
+            reason = reason or self._deaf
             self._beats.beat(self._settings.heartbeat[1], time.monotonic(), ready, reason)
         elif not self._leaving.has_successor:
             self._beats.beat(self._settings.heartbeat[1], time.monotonic(), False, "draining")

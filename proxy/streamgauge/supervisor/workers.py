@@ -133,6 +133,7 @@ class Workers:
 
     def _give_up(self, roll: Roll) -> None:
         if roll.coming is not None and roll.coming.process is not None:
+            roll.coming.retire()  # it has no place whose health it could speak for
             self._hurry(Retired(roll.coming, 0.0), time.monotonic())
 
     def _hurry(self, retired: Retired, now: float) -> None:

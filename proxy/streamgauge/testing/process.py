@@ -25,7 +25,7 @@ class UpstreamProcess:
     def __init__(self, *arguments: str, log: Path | None = None) -> None:
         self.url = ""
         self._log = log
-        self._command = [sys.executable, "-m", "streamgauge.testing", "--leash", *arguments, *(("--log", str(log)) if log else ())]
+        self._command = [sys.executable, "-P", "-m", "streamgauge.testing", "--leash", *arguments, *(("--log", str(log)) if log else ())]
         self._process: subprocess.Popen[str]
 
     @property

@@ -36,7 +36,8 @@ HUNG_SECONDS = 30.0
 BACKOFF_SECONDS = (1.0, 60.0)
 """First and longest pause before another start after a death."""
 
-COMMAND = (sys.executable, "-m", "streamgauge.tokens.process")
+# -P: nothing in the working directory is taken for a module.
+COMMAND = (sys.executable, "-P", "-m", "streamgauge.tokens.process")
 PASSED_ON = ("PATH", "PYTHONPATH", "LANG", "LC_ALL")
 """Of the environment the process gets only what Python needs: it has no use for anybody's secrets."""
 
@@ -88,6 +89,7 @@ class TokenCounter:
         if len(self._asked) >= MAX_JOBS or self._asked_bytes + size > self._settings.waiting_bytes:
             done("busy")
             return False
+        job = memoryview(packed(Job(self._number + 1, prompt, answer, event_stream)))
         if self._closed or not self._is_there():
             done("late")
             return False
@@ -97,7 +99,7 @@ class TokenCounter:
         deadline = self._loop.call_later(self._settings.answer_seconds, self._late, number)
         self._asked[number] = _Asked(size, done, deadline)
         self._asked_bytes += size
-        self._unsent.append(memoryview(packed(Job(number, prompt, answer, event_stream))))
+        self._unsent.append(job)
         if self._process is not None:
             self._send()
         return True
@@ -109,7 +111,11 @@ class TokenCounter:
         if self._loop.time() < self._not_before:
             return False
         # In a thread: a fork of a large process takes milliseconds.
-        self._starting = self._loop.run_in_executor(None, _start, self._command)
+        try:
+            self._starting = self._loop.run_in_executor(None, _start, self._command)
+        except RuntimeError:  # no thread to be had
+            self._put_off("it cannot be started")
+            return False
         self._starting.add_done_callback(self._started)
         return True
 

@@ -124,11 +124,12 @@ _chunk = msgspec.json.Decoder(_Chunk)
 class GeneratedTextStream:
     """Reads the chunks of one stream. ``known`` turns true with the first chunk of a known family, ``over`` with the first reason to stop or error.
 
-    Counts that are repeated in every chunk are told once, with the reason to stop; of a stream that was cut they are not the whole.
+    Counts that are repeated in every chunk are told once: the input's as soon as it is there, the output's with the reason to stop; of a
+    stream that was cut it is not the whole.
     ``written``: bytes of generated text so far.
     """
 
-    __slots__ = ("_input", "_output", "known", "over", "written")
+    __slots__ = ("_input", "_output", "_told", "known", "over", "written")
 
     def __init__(self) -> None:
         self.known = False
@@ -136,6 +137,7 @@ class GeneratedTextStream:
         self.written = 0
         self._input: int | None = None
         self._output: int | None = None
+        self._told = False
 
     def read(self, payload: bytes) -> Events:
         """Say what one chunk means; JSON of a shape nobody knows means nothing. Raises Undecodable."""
@@ -151,7 +153,7 @@ class GeneratedTextStream:
             self.written += chunk.size()
         reason = chunk.reason()
         if chunk.usage is None and reason is None and chunk.error is None:
-            return output
+            return output if self._input is None or self._told else self._tell_input(output)
         events: list[StreamEvent] = [*output, *_usage(chunk.usage)]
         if chunk.error is not None:
             self.over = True
@@ -159,6 +161,11 @@ class GeneratedTextStream:
         elif reason is not None:
             events += self._finish(reason)
         return events
+
+    def _tell_input(self, output: Events) -> Events:
+        """The input's count is whole from the beginning, and a stream that is cut off says no more."""
+        self._told = True
+        return [*output, *_stated(self._input, None)]
 
     def _count(self, chunk: _Chunk) -> None:
         if chunk.prompt_token_count is not None:
