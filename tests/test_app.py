@@ -21,6 +21,7 @@ from streamgauge.app import Supervisor
 from streamgauge.child import ENDING_SECONDS
 from streamgauge.config import load
 from streamgauge.errors import CouldNotRun, StreamgaugeError, UsageError
+from streamgauge.relay.journal import SETTLED_SECONDS
 from streamgauge.relay.leaving import LAST_SECONDS
 from streamgauge.sinks.ledger_access import lock_ledger
 from streamgauge.spool.writer import CLOSE_SECONDS
@@ -193,7 +194,7 @@ def test_at_the_end_the_port_goes_first_then_the_workers_then_the_recorder(tmp_p
 
 
 def test_a_worker_is_not_killed_before_it_could_have_ended() -> None:
-    assert ENDING_SECONDS > LAST_SECONDS + CLOSE_SECONDS + 0.5
+    assert ENDING_SECONDS > LAST_SECONDS + SETTLED_SECONDS + CLOSE_SECONDS
 
 
 def test_what_the_recorder_could_not_read_until_the_end_is_told_and_read_at_the_next_start(

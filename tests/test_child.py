@@ -15,12 +15,12 @@ import pytest
 from streamgauge.child import MAX_SETTINGS_BYTES
 
 CHILD = """
-import asyncio, signal, sys
+import asyncio, select, signal, sys
 from dataclasses import dataclass, field
 
 import uvloop
 
-from streamgauge.child import read_settings, stop_on_signal
+from streamgauge.child import all_done, read_settings, stop_on_signal
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,13 @@ async def main():
     say("waiting")
     await stop.wait()
     say("stopped")
+    all_done(asyncio.get_running_loop())
 
 
 uvloop.run(main())
+if settings.name == "still writing":
+    say("the loop is over")
+    select.select([0], [], [])  # until the parent closes its end
 """
 
 LINE = json.dumps({"name": "w0", "fds": [3, 4]}).encode() + b"\n"
@@ -97,6 +101,14 @@ def test_settings_arrive_as_what_was_asked_for_with_defaults_filled_in() -> None
         assert hears(process) == "Settings(name='w0', fds=(3, 4), inner=Inner(seconds=1.5))"
 
 
+def test_a_word_right_behind_the_settings_is_heard_and_no_part_of_them() -> None:
+    with child() as process:
+        stdin(process).write(LINE + b"retire\n")
+        stdin(process).flush()
+        assert [hears(process) for _ in range(3)][1:] == ["waiting", "stopped"]
+        assert process.wait(30) == 0
+
+
 def test_settings_may_come_in_pieces() -> None:
     with child() as process:
         for piece in (LINE[:5], LINE[5:-1], LINE[-1:]):
@@ -117,6 +129,18 @@ def test_sigterm_stops_it() -> None:
     with waiting() as process:
         process.send_signal(signal.SIGTERM)
         assert hears(process) == "stopped"
+        assert process.wait(30) == 0
+
+
+def test_a_sigterm_that_comes_behind_the_loops_end_changes_nothing() -> None:
+    with child() as process:
+        stdin(process).write(LINE.replace(b"w0", b"still writing"))
+        stdin(process).flush()
+        assert [hears(process) for _ in range(2)][1] == "waiting"
+        process.send_signal(signal.SIGTERM)
+        assert [hears(process) for _ in range(2)] == ["stopped", "the loop is over"]
+        process.send_signal(signal.SIGTERM)
+        stdin(process).close()
         assert process.wait(30) == 0
 
 

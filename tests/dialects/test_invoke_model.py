@@ -195,11 +195,12 @@ def test_a_bare_done_is_an_end_where_no_reason_was_given(done: bytes) -> None:
 
 def test_counts_of_a_family_that_differ_from_bedrock_s_are_both_told() -> None:
     said = trace(InvokeModelStream(), shapes_families.llama().chunks)
-    assert [item for item in said if isinstance(item, UsageReported)] == [UsageReported(shapes_families.OWN), shapes.SECOND_USAGE]
+    told = [item for item in said if isinstance(item, UsageReported)]
+    assert told == [UsageReported(Usage(1104)), UsageReported(shapes_families.OWN), shapes.SECOND_USAGE]
 
 
-def test_half_a_count_of_a_cut_stream_is_not_told_as_the_whole() -> None:
-    assert final_usage(trace(InvokeModelStream(), shapes_families.llama().chunks[:-1])) is None
+def test_of_a_cut_stream_the_inputs_count_is_known_and_half_a_count_of_the_output_is_not_told_as_the_whole() -> None:
+    assert final_usage(trace(InvokeModelStream(), shapes_families.llama().chunks[:-1])) == Usage(1104)
 
 
 def test_an_answer_that_is_no_json_makes_no_sense() -> None:

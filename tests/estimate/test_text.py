@@ -86,6 +86,14 @@ def test_an_answer_counts_what_the_model_wrote_and_nothing_else(name: str) -> No
     assert answer_text(json.dumps(answer).encode()) == texts
 
 
+@pytest.mark.parametrize("member", ["image_url", "video_url", "audio_url"])
+def test_an_image_is_no_text_whichever_way_it_is_written(member: str) -> None:
+    picture = "data:image/png;base64," + "iVBORw0KGgo" * 300
+    for written in (picture, {"url": picture}):
+        body = {"input": [{"role": "user", "content": [{"type": "input_text", "text": "Hi"}, {"type": "input_image", member: written}]}]}
+        assert prompt_text(json.dumps(body).encode()) == ["Hi"]
+
+
 def test_tgi_repeats_its_whole_text_in_the_last_line_and_it_counts_once() -> None:
     lines = b'data: {"token":{"text":"Hi","special":false},"generated_text":null}\n\ndata: {"token":{"text":"</s>","special":true},"generated_text":"Hi"}\n\n'
     assert answer_text(lines) == ["Hi"]

@@ -20,7 +20,6 @@ LONGEST_FUNCTION = 60
 """Lines without the docstring: one screen."""
 
 TESTED_ELSEWHERE = {
-    "cli/measured.py": "a view shared by run and demo; what it shows is asserted by tests/cli/test_run.py and tests/e2e",
     "records.py": "declarations only; the spool's and the ledger's tests hold every field to its round trip",
     "errors.py": "declarations only; each error is asserted where it is raised",
     "relay/settings.py": "declarations only; tests/test_config.py reads every one of them",

@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 
 from streamgauge.dialects.openai_chat import OpenAiChatStream
+from streamgauge.errors import Undecodable
 from streamgauge.framing.http1 import ResponseHead, parse_head
 from streamgauge.records import VISIBLE, Fault, Measurement, Operation
 from streamgauge.relay.exchange import Exchange
@@ -219,6 +220,36 @@ def test_who_goes_away_because_the_provider_reported_an_error_is_not_the_reason(
         made.downstream_lost(20)
         assert (side.told, made.keep_alive) == (["abort"], False)
         assert made.verdict == ("stream_error", "upstream", "modelStreamErrorException")
+
+    on_uvloop(main)
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome", "error_type"),
+    [
+        (b"429 Too Many Requests", "throttled", "ThrottlingException"),
+        (b"500 Internal Server Error", "upstream_error", "InternalServerException"),
+        (b"200 OK", "upstream_error", "InternalServerException"),
+    ],
+)
+def test_who_goes_away_at_an_errors_head_does_not_take_the_blame(status: bytes, outcome: str, error_type: str) -> None:
+    async def main() -> None:
+        made, _, _ = begun(b"content-type: application/json", b"x-amzn-errortype: " + error_type.encode(), status=status)
+        made.observation.feed(b'{"mess', 11, 0)
+        made.downstream_lost(20)
+        assert (closed(made).outcome, closed(made).side, closed(made).error_type) == (outcome, "upstream", error_type)
+
+    on_uvloop(main)
+
+
+def test_who_goes_away_at_bytes_that_were_changed_on_the_way_does_not_take_the_blame() -> None:
+    async def main() -> None:
+        made, _, _ = begun(STREAM)
+        made.observation.answered(Scripted([VISIBLE, Undecodable("message_crc")]), 10)
+        made.observation.feed(b"x", 11, 0)
+        made.observation.feed(b"y", 12, 0)
+        made.downstream_lost(20)
+        assert made.verdict == ("stream_error", "upstream", "message_crc")
 
     on_uvloop(main)
 

@@ -108,6 +108,15 @@ def test_it_outlasts_the_signals_that_a_service_manager_sends_to_all(running: Ru
         "import socket; socket.getaddrinfo('localhost', 80)",
         "open('left', 'w')",
         "import subprocess; subprocess.run(['true'])",
+        "import os; os.system('touch left')",
+        "import os; os.posix_spawn('/bin/touch', ['touch', 'left'], {})",
+        "import os; os.execv('/bin/touch', ['touch', 'left'])",
+        "import os; os.fork()",
+        "import os; os.mkdir('left')",
+        "import os; os.symlink('/', 'left')",
+        "import os; os.truncate('/nowhere/at/all', 9)",
+        "import os; os.rename('/nowhere/at/all', 'left')",
+        "import os; os.remove('/nowhere/at/all')",
     ],
 )
 def test_neither_it_nor_a_library_in_it_connects_writes_or_starts_anything(attempt: str, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamgauge.dialects import read_request
-from streamgauge.dialects.meaning.request import MAX_REQUEST
+from streamgauge.dialects.meaning.request import MAX_METADATA, MAX_REQUEST
 from streamgauge.records import Operation, RequestFacts
 from tests.dialects import shapes
 
@@ -65,6 +65,13 @@ def test_openai_limits_its_tokens_under_three_names(name: str) -> None:
 )
 def test_each_family_says_it_in_its_own_words(body: dict[str, Any]) -> None:
     assert facts_of(shapes.INVOKE, body) == RequestFacts(streaming=False, max_tokens=512, temperature=0.5)
+
+
+def test_request_metadata_is_kept_as_it_stands_within_bounds() -> None:
+    assert read_request(NAMED, b'{"requestMetadata": {"tenant":"a"} ,"messages":[]}', {}).metadata == b'{"tenant":"a"}'
+    assert facts_of(NAMED, {"messages": []}).metadata is None
+    assert facts_of(NAMED, {"requestMetadata": {"a": "x" * MAX_METADATA}, "inferenceConfig": {"maxTokens": 1}}).metadata is None
+    assert facts_of(NAMED, {"requestMetadata": ["odd"], "inferenceConfig": {"maxTokens": 1}}).max_tokens == 1
 
 
 def test_the_head_goes_before_the_body() -> None:

@@ -102,9 +102,9 @@ FAILURES = (
     ),
     Failure(
         "a frame has a wrong checksum, at which the SDK leaves",
-        "client_cancelled",
-        "downstream",
-        None,
+        "stream_error",
+        "upstream",
+        "message_crc",
         200,
         {"boto3": "ChecksumMismatch", "anthropic": "ChecksumMismatch"},
         SLOWLY | {"fault": "bad_crc", "fault_after": 1},

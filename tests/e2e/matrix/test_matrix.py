@@ -105,11 +105,11 @@ class Matrix:
 
     def close(self) -> None:
         """Stop all of it; every call is one row, and nothing else is."""
-        for mode, count in self.rows.items():
-            product = self.product(mode)
-            product.stop()
-            assert len(product.rows()) == count
-        self._stack.close()
+        with self._stack:
+            for mode, count in self.rows.items():
+                product = self.product(mode)
+                product.stop()
+                assert len(product.rows()) == count
         results.save(self.results)
 
 

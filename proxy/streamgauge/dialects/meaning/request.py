@@ -94,6 +94,9 @@ class _RankingConfig(msgspec.Struct):
         return ranking.modelConfiguration.modelArn if ranking is not None and ranking.modelConfiguration is not None else None
 
 
+_NOTHING = msgspec.Raw()
+
+
 class _Request(msgspec.Struct):
     """``modelId`` is StartAsyncInvoke's; elsewhere on Bedrock the path has it."""
 
@@ -120,7 +123,7 @@ class _Request(msgspec.Struct):
     guardrailConfig: _Guardrail | None = None
     serviceTier: _Tier | None = None
     performanceConfig: _Performance | None = None
-    requestMetadata: msgspec.Raw | None = None
+    requestMetadata: msgspec.Raw = _NOTHING
 
     def sampling(self) -> _Sampling:
         return self.inferenceConfig or self.textGenerationConfig or self.parameters or _NO_SAMPLING
@@ -144,6 +147,12 @@ class _Request(msgspec.Struct):
     def named_model(self) -> str | None:
         ranking = self.rerankingConfiguration
         return _text(_first(self.model, self.modelId, ranking.model() if ranking is not None else None))
+
+    def metadata(self) -> bytes | None:
+        if self.requestMetadata is _NOTHING:
+            return None
+        raw = bytes(self.requestMetadata)
+        return raw if len(raw) <= MAX_METADATA else None
 
     def tool_count(self) -> int | None:
         tools = self.tools if self.toolConfig is None else self.toolConfig.tools
@@ -180,9 +189,7 @@ def read_request(operation: Operation, body: bytes, headers: Mapping[str, str]) 
         service_tier=plain_word(tier),
         latency_mode=plain_word(latency),
         stream_usage=request.stream_options is not None and bool(request.stream_options.include_usage),
-        metadata=bytes(request.requestMetadata)
-        if request.requestMetadata is not None and len(request.requestMetadata) <= MAX_METADATA
-        else None,
+        metadata=request.metadata(),
     )
 
 
