@@ -38,6 +38,10 @@ BANDS: dict[str, Bands] = {"prompt_band": PROMPT_BANDS, "concurrency_band": CONC
 DIMENSIONS: dict[str, str] = {
     "team": "the tenant's team",
     "tenant": "who pays",
+    "tenant_source": "what named the tenant: key_pair, token, header, ...",
+    "tenant_trust": "whether the tenant was verified, is only declared, or none is known",
+    "tenant_conflict": "another tenant that something else in the call names, with where it stands",
+    "cost_centre": "the tenant's cost centre",
     "app": "the application, as it names itself",
     "workload_class": "interactive, realtime, batch or unclassified",
     "service": "bedrock-runtime, sagemaker-runtime, ...",

@@ -47,7 +47,7 @@ def export(
     except ImportError as error:
         raise CouldNotRun("Parquet files need pyarrow: pip install 'streamgauge[parquet]'") from error
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
-    rows = iter(watched(ledger.rows(selection, COLUMNS)))
+    rows = iter(watched(ledger.measurements(selection, newest_first=False)))
     count = 0
     try:
         with pq.ParquetWriter(unfinished, schema(), compression="zstd") as writer:
@@ -76,7 +76,7 @@ def _groups(rows: Iterator[Any], group_rows: int) -> Iterator[pa.Table]:
 
     whole, batches, size = schema(), [], 0
     while page := list(islice(rows, min(PAGE_ROWS, group_rows))):
-        columns = zip(*(tuple(row)[: len(COLUMNS)] for row in page), strict=True)
+        columns = zip(*page, strict=True)
         arrays = [
             pa.array([_value(name, value) for value in values], whole.field(name).type)
             for name, values in zip(COLUMNS, columns, strict=True)

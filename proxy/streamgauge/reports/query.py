@@ -63,9 +63,9 @@ class Ledger:
         statement = statement.add_columns(exchanges.c.started_at.label(_PLACE[0]), exchanges.c.exchange_id.label(_PLACE[1]))
         return self._pages(statement.where(*self._conditions(selection)), newest_first, limit, _PLACE)
 
-    def measurements(self, selection: Selection, limit: int | None = None) -> Iterator[sa.Row[Any]]:
-        """The selection's rows with every field of the Measurement as the ledger holds it, newest first; never all in memory."""
-        return self._pages(self._whole().where(*self._conditions(selection)), True, limit, ("started_at", "exchange_id"))
+    def measurements(self, selection: Selection, limit: int | None = None, *, newest_first: bool = True) -> Iterator[sa.Row[Any]]:
+        """The selection's rows with every field of the Measurement as the ledger holds it, by time; never all in memory."""
+        return self._pages(self._whole().where(*self._conditions(selection)), newest_first, limit, ("started_at", "exchange_id"))
 
     def counts(self, selection: Selection, columns: Sequence[str]) -> list[sa.Row[Any]]:
         """For each combination of ``columns``: ``n``, ``first``, ``last`` (started_at) and ``example`` (the newest exchange's id)."""
@@ -82,7 +82,8 @@ class Ledger:
             .where(*self._conditions(selection))
             .group_by(*(sa.literal_column(str(i + 1)) for i in range(len(keys))))
         )
-        return self._all(statement)
+        # Databases give groups in orders of their own, and what counts the same is shown in the order in which it comes.
+        return sorted(self._all(statement), key=lambda row: [(value is None, str(value)) for value in row[: len(keys)]])
 
     def span(self, selection: Selection | None = None) -> tuple[int, str | None, str | None]:
         """How many exchanges, and the first and last ``started_at``; of the selection, or of the whole ledger."""

@@ -64,11 +64,12 @@ def _head(m: Measurement, width: int) -> list[Line]:
     ended = m.outcome + (f", {m.error_type}" if m.error_type else "") + (f", HTTP {m.http_status}" if m.http_status else "")
     whose = f", {m.side} side" if m.side else ""
     what = "  ".join(part for part in (m.model or m.requested_model or m.endpoint_name, m.operation, m.region) if part)
+    conflict = f"; another is named: {m.tenant_conflict}" if m.tenant_conflict is not None else ""
     who = " / ".join(dict.fromkeys(part for part in (m.team, m.tenant, m.app) if part))
     return [
         Line(f"exchange {m.exchange_id}", "title"),
         *_fact("started", f"{moment(m.started_at, milliseconds=True)} UTC", width),
-        *(_fact("who", f"{who} ({m.tenant_trust})", width) if who else []),
+        *(_fact("who", f"{who} ({m.tenant_trust}{conflict})", width) if who else []),
         *_fact("what", what or "-", width),
         *_fact("ended", ended + whose, width),
     ]
