@@ -39,7 +39,8 @@ class Desk:
         return TenantSettings(**{"file": str(self.file), "secrets_file": secrets, **more})
 
     def pair(self, number: int = -1) -> tuple[str, str]:
-        return list(json.loads(self.secrets.read_text()).items())[number]
+        known: dict[str, str] = json.loads(self.secrets.read_text())
+        return list(known.items())[number]
 
 
 @pytest.fixture
@@ -337,6 +338,20 @@ def test_a_large_body_is_verified_too(relay: Relay, upstream: RawUpstream, desk:
     assert served(relay, upstream, request(relay.host, headers, body=body)).endswith(body)
     status, _ = refused(relay, upstream, request(relay.host, headers, body=body[:-1] + b"]"))
     assert status == b"403 tenant_signature"
+
+
+@pytest.mark.parametrize(("status", "trust"), [(b"200 OK", "verified"), (b"403 Forbidden", "declared"), (b"400 Bad Request", "declared")])
+def test_a_key_of_aws_is_verified_by_aws_where_its_signature_goes_on(
+    tmp_path: Path, upstream: RawUpstream, status: bytes, trust: str
+) -> None:
+    settings = TenantSettings(aliases={"AKIASOMEBODY": "team-a"})
+    with Relay(tmp_path, f"http://127.0.0.1:{upstream.port}", tenants=settings) as relay:
+        upstream.will(b"HTTP/1.1 " + status + b"\r\ncontent-length: 2\r\n\r\n{}")
+        caller = relay.call()
+        caller.send(request(relay.host, signed(relay, ("AKIASOMEBODY", "x"))))
+        caller.read_head()
+        m = relay.last(1)
+        assert (m.tenant, m.tenant_source, m.tenant_trust) == ("team-a", "access_key_id", trust)
 
 
 def test_where_nothing_is_configured_nobody_is_looked_for() -> None:

@@ -169,8 +169,10 @@ class Caller:
             out = out - {name.encode("latin-1") for name in self._authorization.signed_headers}
         return [pair for pair in headers if pair[0].lower() not in out]
 
-    def end(self) -> None:
-        """The request is over."""
+    def end(self, m: Measurement) -> None:
+        """The provider's part is over, and ``m`` has what it answered."""
+        if m.tenant_source in BY_AWS and m.signing == "passthrough" and m.http_status is not None and 200 <= m.http_status < 300:
+            m.tenant_trust = "verified"
         if self._counted and self._entry is not None:
             self._all.limits.end(self._entry.name)
 
@@ -256,6 +258,9 @@ class Callers:
         except Exception as error:  # what a file holds must not end a worker
             _log.error("the tenants' files cannot be read: %s; what was known before still holds", type(error).__name__)
 
+
+BY_AWS = frozenset({"access_key_id", "bedrock_key"})
+"""What only AWS can verify, and has verified where it did what was asked with the caller's own signature or key."""
 
 NEEDED = "sign with a key pair, or send a token, that `streamgauge tenants add` issued"
 

@@ -132,6 +132,8 @@ class RequestWalk:
                 exchange.upstream = None
             if exchange.hold is not None:
                 exchange.hold.release()
+            if caller is not None:
+                caller.end(exchange.measurement)
             try:
                 finished = exchange.observation.points.finished
                 if finished is not None:
@@ -142,8 +144,6 @@ class RequestWalk:
                 self.under_way -= 1
                 if self.clients is not None:
                     self.clients.end(connection)
-                if caller is not None:
-                    caller.end()
         return exchange.keep_alive and not message.should_close and not self._draining
 
     def _open(
