@@ -112,7 +112,7 @@ class Supervisor:
         authority = authority_of(config.connect)
         if authority is not None:
             Issuer(authority).issue(["localhost"])  # a worker would only find out when somebody asks
-        for path in (config.tls.key_file if config.listen_tls else None, config.connect.ca_key_file):
+        for path in (config.tls.key_file if config.listen_tls else None, config.connect.ca_key_file, config.tenants.secrets_file):
             if path is not None and (warning := too_open(path)) is not None:
                 _log.warning("%s", warning)
 

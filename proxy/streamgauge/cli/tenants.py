@@ -68,7 +68,7 @@ def add(
 
 
 def rotate(
-    name: Annotated[str, typer.Argument(metavar="TENANT")],
+    name: Annotated[str, typer.Argument(metavar="TENANT", help="Whose credential is replaced.")],
     kind: Annotated[Kind, typer.Option(help="Which of its credentials.")] = "key-pair",
     overlap: Annotated[
         str, typer.Option(help="How long the credential in use stays valid beside the new one: 90m, 24h, 7d, or 0s.")

@@ -119,6 +119,8 @@ class RequestWalk:
         exchange = self._open(connection, message, operation, headers, authorization, wall_ns, head_at)
         connection.exchange = exchange
         try:
+            if self.clients is not None:  # who has enough under way already is not listened to
+                self.clients.begin(connection)
             await self._serve(connection, exchange, message, body, headers, authorization, path, caller)
         except StreamgaugeError as error:
             self._refuse(connection, exchange, error)
@@ -197,9 +199,7 @@ class RequestWalk:
         path: str,
         caller: Caller | None,
     ) -> None:
-        # 2 admission: who has enough under way already is not listened to
-        if self.clients is not None:
-            self.clients.begin(connection)
+        # 2 admission: who is nobody that was issued a credential is not listened to
         if caller is not None:
             await caller.admit(exchange.measurement, headers, authorization)
         target = self._targets.resolve(connection.origin + path, headers.get("host"), authorization, exchange.operation)
@@ -228,8 +228,7 @@ class RequestWalk:
         if exchange.verdict is not None:  # the application went away while we signed
             return
         if message.chunked:
-            content, goes_on = chunked(content, connection.chunks_of(body))
-            exchange.keep_alive = goes_on
+            content, exchange.keep_alive = chunked(content, connection.chunks_of(body))
         points.issued = perf_counter_ns()
         if self.settings.fast_path:
             key = (target.scheme, target.host, target.port)
