@@ -252,6 +252,18 @@ def test_an_offer_of_websocket_is_not_passed_on_and_ends_the_connection(line: Li
     line.again()
 
 
+def test_an_offer_that_comes_while_the_request_before_is_served_is_served_next(line: Line) -> None:
+    offer = ((b"Connection", b"Upgrade"), (b"Upgrade", b"websocket"), (b"X-A", b"1"))
+    for _ in range(2):
+        line.upstream.will(ANSWER.raw)
+    asked = ASK.sent(line.relay.host) + Request(b"GET", TARGETS[0], offer).sent(line.relay.host)
+    line.caller.send(asked)
+    assert line.upstream.received() == ASK.arrives(line.upstream.host)
+    assert line.upstream.received() == Request(b"GET", TARGETS[0], offer[2:]).arrives(line.upstream.host)
+    assert line.caller.read_to_end() == (ANSWER.raw * 2, False)
+    line.again()
+
+
 def test_a_forward_proxys_absolute_target_becomes_the_path_and_keeps_its_host(line: Line) -> None:
     host = b"bedrock-runtime.us-east-1.amazonaws.com"
     line.upstream.will(ANSWER.raw)

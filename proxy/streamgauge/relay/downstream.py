@@ -364,8 +364,9 @@ class Downstream(RawConnection):
         self._keepalive = await self._relay.walk(self, message, body, head_at)
         self._body = None
         self._unread = not body.is_eof()
-        # Behind an offer to upgrade, aiohttp's parser takes what comes for the other protocol, though we never accept one.
-        if not self._keepalive or self._unread or self._upgraded:
+        # Behind an offer to upgrade, aiohttp's parser takes what comes for the other protocol, though we never accept one. The offer may be
+        # the next request's, which has come already.
+        if not self._keepalive or self._unread or (self._upgraded and not self._messages):
             return False
         self._rearm()
         return True
