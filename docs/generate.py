@@ -14,7 +14,7 @@ from streamgauge.reports.waterfall import TITLES
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))  # as a script it knows the package, and not the tests
 
-from tests.docs import acceptance_page, callers_page, cost, estimates_page, failures_page  # noqa: E402  # after the path it needs
+from tests.docs import acceptance_page, callers_page, cost, estimates_page, failures_page, ledger_page  # noqa: E402  # after the path it needs
 
 DEFINITIONS_HEAD = """\
 # Definitions of the figures
@@ -128,6 +128,7 @@ PAGES = {
     "reference/configuration.md": page.reference,
     "reference/definitions.md": definitions,
     "reference/failures.md": failures_page.page,
+    "reference/ledger.md": ledger_page.page,
     "reference/acceptance-results.md": acceptance_results,
     "reference/callers.md": callers,
     "explanation/overhead.md": overhead,

@@ -96,7 +96,9 @@ class Server:
         assert done.returncode == 0, done.stderr
 
     def start(self) -> None:
-        """Start it and wait until it lets us in."""
+        """Start it, unless it runs, and wait until it lets us in."""
+        if self._process is not None:
+            return
         settings = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
