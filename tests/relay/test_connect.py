@@ -91,6 +91,21 @@ def test_what_is_not_allowed_is_refused_and_the_status_line_says_why(relay: Rela
     assert (m.outcome, m.error_type, m.http_status) == ("rejected", "target_not_allowed", 403)
 
 
+def test_a_ca_that_is_gone_is_the_proxys_doing_and_its_place_is_told_to_the_log_alone(
+    tmp_path: Path, ca: ConnectSettings, upstream: RawUpstream
+) -> None:
+    (tmp_path / "ca-key.pem").write_bytes(Path(str(ca.ca_key_file)).read_bytes())
+    gone = ConnectSettings(ca.ca_cert_file, str(tmp_path / "ca-key.pem"))
+    with Relay(tmp_path, f"http://127.0.0.1:{upstream.port}", connect=gone) as relay:
+        (tmp_path / "ca-key.pem").unlink()
+        head = asked(relay.call(), f"{HOST}:443")
+        assert head.startswith(b"HTTP/1.1 500 ")
+        assert b"ca-key.pem" not in head
+        row = relay.last(1)
+        assert (row.outcome, row.side, row.http_status) == ("proxy_error", "proxy", 500)
+        assert "ca-key.pem" in relay.log.read_text()
+
+
 def test_without_a_ca_the_remedy_is_named(tmp_path: Path, upstream: RawUpstream) -> None:
     with Relay(tmp_path, f"http://127.0.0.1:{upstream.port}") as relay:
         caller = relay.call()

@@ -125,7 +125,7 @@ def test_an_exchange_that_cannot_be_measured_is_counted(tmp_path: Path) -> None:
 
 def test_what_could_not_be_read_is_one_rejected_exchange(tmp_path: Path) -> None:
     async def unreadable(book: Book) -> None:
-        book.journal.rejected(perf_counter_ns() - 2_000_000, "bad_request", 400)
+        book.journal.refused(perf_counter_ns() - 2_000_000, ("rejected", "downstream", "bad_request"), 400)
 
     before = perf_counter_ns()
     (record,) = written(tmp_path, unreadable)

@@ -12,6 +12,7 @@ from streamgauge.relay import identity
 from streamgauge.relay.refusal import PROXY_ERROR
 
 if TYPE_CHECKING:
+    from streamgauge.measure.outcome import Verdict
     from streamgauge.relay.estimates import Estimates
     from streamgauge.relay.exchange import Exchange
     from streamgauge.spool import SpoolWriter
@@ -100,19 +101,20 @@ class Journal:
             await asyncio.sleep(SETTLING_SECONDS)
         self._estimates.close()
 
-    def rejected(self, at: int, error_type: str, status: int | None) -> None:
-        """A request that never became an exchange, for it could not be read; its bytes came at ``at``."""
+    def refused(self, at: int, verdict: Verdict, status: int | None) -> None:
+        """A request that never became an exchange: it could not be read, or asked for a way that is not open; its bytes came at ``at``."""
         self._spool.seen()
         now = perf_counter_ns()
         wall_ns = time.time_ns() - (now - at)
+        outcome, side, error_type = verdict
         m = Measurement(
             exchange_id=identity.exchange_id(wall_ns),
             started_at=identity.timestamp(wall_ns),
             proxy_id=self._proxy_id,
             site=self._site,
             http_status=status,
-            outcome="rejected",
-            side="downstream",
+            outcome=outcome,
+            side=side,
             error_type=error_type,
             e2e=(now - at) / 1e9,
         )

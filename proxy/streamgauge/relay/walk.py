@@ -360,11 +360,15 @@ class RequestWalk:
         try:
             return await self._tunnels.context(message.path)
         except StreamgaugeError as error:
-            reason, (_, _, error_type) = refusal(error)
-            status, raw = local_reply.build_for_connect(reason or "proxy_error", str(error), MALFORMED)
+            reason, verdict = refusal(error)
+            text = str(error)
+            if verdict[1] != "downstream":  # it names files of this machine
+                _log.error("%s", text)
+                text = "the proxy has no certificate for this tunnel; its log says why"
+            status, raw = local_reply.build_for_connect(reason or "proxy_error", text, MALFORMED)
             if connection.transport is not None:
                 connection.transport.write(raw)
-            self._journal.rejected(at, error_type or "proxy_error", status)
+            self._journal.refused(at, verdict, status)
             return None
 
     def malformed(self, connection: Downstream, at: int, *, http2: bool) -> None:
@@ -376,7 +380,7 @@ class RequestWalk:
             status, raw = local_reply.build("bad_request", "the request is not valid HTTP/1.1", MALFORMED)
         if connection.transport is not None:
             connection.transport.write(raw)
-        self._journal.rejected(at, "http2" if http2 else "bad_request", status)
+        self._journal.refused(at, ("rejected", "downstream", "http2" if http2 else "bad_request"), status)
 
 
 def _check_coding(message: RawRequestMessage, headers: dict[str, str]) -> None:
