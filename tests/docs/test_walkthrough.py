@@ -5,6 +5,9 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
+import pytest
+
+from streamgauge.__main__ import run
 from streamgauge.testing import Script, ScriptedUpstream
 from tests.docs.walkthrough import play
 from tests.recorder.driving import ledger_rows
@@ -62,6 +65,17 @@ def test_https_proxy(tmp_path: Path) -> None:
         said = play("docs/how-to/use-https-proxy.md", tmp_path, replacements, environ)
     assert TEXT in said
     assert "403 host 'example.com:443' is not relayed" in said
+
+
+def test_tenants(tmp_path: Path) -> None:
+    environ = {"STREAMGAUGE_TENANTS__FILE": str(tmp_path / "tenants.json")}
+    said = play("docs/how-to/tell-tenants-apart.md", tmp_path, {"/etc/streamgauge/": f"{tmp_path}/"}, environ)
+    assert said.count("export AWS_SECRET_ACCESS_KEY=") == 4
+    assert "team-a" in said
+    for name in ("streamgauge.yaml", "issuers.yaml", "declared.yaml", "mapping.yaml"):
+        with pytest.MonkeyPatch.context() as here:
+            here.chdir(tmp_path)
+            assert run(["check-config", name]) == 0
 
 
 def test_a_corporate_proxy(tmp_path: Path) -> None:
