@@ -79,7 +79,7 @@ COLUMNS = {
 }
 """What columns mean, but for those of ``exchanges``; one name means one thing."""
 
-_KINDS = {"sqlite": sqlite.dialect(), "postgresql": postgresql.dialect()}
+_DIALECTS = (sqlite.dialect(), postgresql.dialect())  # type: ignore[no-untyped-call]  # the library leaves them open
 
 
 def page() -> str:
@@ -95,7 +95,7 @@ def page() -> str:
 def _table(table: sa.Table) -> str:
     lines = ["| column | SQLite | PostgreSQL | null | meaning |", "|---|---|---|---|---|"]
     for column in table.columns:
-        kinds = [str(column.type.compile(dialect=dialect)).lower() for dialect in _KINDS.values()]
+        kinds = [str(column.type.compile(dialect=dialect)).lower() for dialect in _DIALECTS]
         meaning = "" if table is exchanges else meaning_of(column.name)
         name = f"**`{column.name}`**" if column.primary_key else f"`{column.name}`"
         lines.append(f"| {name} | {kinds[0]} | {kinds[1]} | {'yes' if column.nullable else 'no'} | {meaning} |")

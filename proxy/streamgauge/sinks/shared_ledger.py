@@ -173,13 +173,13 @@ def _json(rows: Sequence[dict[str, Any]]) -> str:
     return msgspec.json.encode(rows).decode()
 
 
-_dialect = postgresql.dialect()
+_dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # the library leaves it open
 
 _BYTE_BY_BYTE = ' COLLATE "C"'
 """Whatever the database's language: the order of texts is that of SQLite, and of time."""
 
 
-@compiles(CreateColumn, "postgresql")  # type: ignore[untyped-decorator]  # the library's own
+@compiles(CreateColumn, "postgresql")
 def _create_column(element: CreateColumn, compiler: Any, **options: Any) -> str:
     """Of the column alone: a collation in its type would also be written behind each value that it is compared with."""
     text = str(compiler.visit_create_column(element, **options))
