@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 
 from streamgauge.records import Measurement
@@ -70,7 +71,7 @@ def fill(path: Path, count: int, shared: str | None = None) -> float:
     ledger = Ledger(LedgerSettings(str(path), shared=shared))
     ledger.load()
     rows, took = made(count), 0.0
-    while batch := [row for row, _ in zip(rows, range(BATCH), strict=False)]:
+    while batch := list(islice(rows, BATCH)):
         begin = time.perf_counter()
         ledger.commit(Batch({"w": batch}))
         took += time.perf_counter() - begin

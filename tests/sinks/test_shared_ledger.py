@@ -80,8 +80,9 @@ def test_proxies_that_send_at_the_same_time_do_not_hinder_each_other(database: D
 
 def test_a_zero_character_does_not_keep_a_row_out(database: Database) -> None:
     shared = SharedLedger(shared_settings(database))
-    assert shared.store(Portion(rows=_plain([row("a", app="x\0y")]))) == 1
-    assert database.rows("SELECT app FROM exchanges") == [("x\ufffdy",)]
+    assert shared.store(Portion(rows=_plain([row("a", app="x\0y"), row("b", app="\\u0000\\\0", usage_conflict=None)]))) == 2
+    for table in ("exchanges", "rollup_hourly"):
+        assert database.rows(f"SELECT app FROM {table} ORDER BY app") == [("\\u0000\\\ufffd",), ("x\ufffdy",)]
     shared.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -63,10 +64,24 @@ def adjust(connection: sa.Connection, corrections: Sequence[Adjustment]) -> tupl
 
 def add_to_rollups(connection: sa.Connection, hours: Tally) -> None:
     """Add sums by hour to both rollups, always in the same order: writers that meet wait for each other and never both."""
+    insert = insert_for(connection)
     for table, sums in ((rollup_hourly, hours), (rollup_daily, by_day(hours))):
         lines = list(_named(sums))
-        if lines:
-            connection.execute(add_lines(table, insert_for(connection)), lines)
+        if lines and connection.dialect.name == "postgresql":
+            connection.execute(add_lines(table, insert, from_json=True), {"lines": without_zeros(msgspec.json.encode(lines))})
+        elif lines:
+            connection.execute(add_lines(table, insert), lines)
+
+
+def without_zeros(text: bytes) -> str:
+    """JSON for PostgreSQL, which keeps no zero character in a text: it becomes the sign for what cannot be shown."""
+    if rb"\u0000" not in text:
+        return text.decode()
+    return _ESCAPE.sub(lambda found: rb"\ufffd" if found[0] == rb"\u0000" else found[0], text).decode()
+
+
+_ESCAPE = re.compile(rb"\\(?:u[0-9a-fA-F]{4}|.)", re.DOTALL)
+"""One escaped character; a backslash that is escaped itself begins none."""
 
 
 def _named(sums: Tally) -> Iterator[dict[str, Any]]:

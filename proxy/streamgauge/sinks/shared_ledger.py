@@ -20,7 +20,7 @@ from sqlalchemy.schema import CreateColumn
 
 import streamgauge
 from streamgauge.errors import StreamgaugeError
-from streamgauge.sinks.adjusting import Adjustment, add_to_rollups, adjust
+from streamgauge.sinks.adjusting import Adjustment, add_to_rollups, adjust, without_zeros
 from streamgauge.sinks.ledger_access import SCHEMA_VERSION
 from streamgauge.sinks.ledger_table import LOCAL, PRUNED_BEFORE, PRUNED_ROWS, exchanges, meta, metadata, unmeasured, workers
 from streamgauge.sinks.outbox import Portion
@@ -162,15 +162,12 @@ def _store_accounts(connection: sa.Connection, portion: Portion) -> None:
 
 
 def _json(rows: Sequence[dict[str, Any]]) -> str:
-    """The rows as one JSON text. A zero character, which PostgreSQL does not keep, becomes the sign for what cannot be shown."""
+    """The rows as one JSON text."""
     for row in rows:
-        for name, value in row.items():
-            if isinstance(value, str) and "\0" in value:
-                row[name] = value.replace("\0", "\ufffd")
         conflict = row["usage_conflict"]
         if isinstance(conflict, str):
             row["usage_conflict"] = msgspec.Raw(conflict.encode())
-    return msgspec.json.encode(rows).decode()
+    return without_zeros(msgspec.json.encode(rows))
 
 
 _dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # the library leaves it open

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,9 +22,19 @@ _TIGHT = 8
 """How strongly a division binds, more than an addition (7): the sum in front of it gets its parentheses."""
 
 
-def add_lines(table: sa.Table, insert: Insert) -> Any:
-    """Insert a line of a rollup, or add its sums to those of the line that is there."""
+@cache
+def add_lines(table: sa.Table, insert: Insert, *, from_json: bool = False) -> Any:
+    """Insert lines of a rollup, or add their sums to those of the lines that are there.
+
+    ``from_json``: all lines are one parameter, ``lines``, a JSON list of objects (PostgreSQL only); a statement for each would take longer than
+    the rows themselves.
+    """
     statement = insert(table)
+    if from_json:
+        given = sa.func.json_to_recordset(sa.cast(sa.bindparam("lines", type_=sa.String), sa.JSON(none_as_null=True)))
+        columns = [sa.column(column.name, column.type) for column in table.columns]
+        source = given.table_valued(*columns).render_derived(name="given", with_types=True)
+        statement = statement.from_select([column.name for column in table.columns], sa.select(*source.c))
 
     def there(name: str) -> Any:
         return sa.func.coalesce(table.c[name], sa.literal_column("0"))
