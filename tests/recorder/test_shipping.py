@@ -129,3 +129,11 @@ def test_what_can_never_work_is_said_and_leaves_recording_alone(tmp_path: Path, 
     assert shipping_to(wrong, str(tmp_path / "l.db")) is None
     assert "nothing is sent to the shared ledger" in caplog.text
     assert threading.active_count() == 1
+
+
+def test_a_proxy_without_traffic_makes_the_tables_that_readers_look_for(tmp_path: Path, database: Database) -> None:
+    path = tmp_path / "l.db"
+    write(path, [], shared="x")
+    with shipping(path, database, days=36500.0) as thread:
+        until(lambda: database.rows("SELECT to_regclass('rollup_daily')") != [(None,)])
+        assert thread.trouble() is None

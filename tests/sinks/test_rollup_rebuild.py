@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from streamgauge.pricing.money import PICO
+from streamgauge.reports.query import Ledger as Reader
+from streamgauge.reports.rollup_query import sums
+from streamgauge.reports.selection import Selection
 from streamgauge.sinks.adjusting import Adjustment, add_adjustments
 from streamgauge.sinks.ledger import Ledger, LedgerSettings
 from streamgauge.sinks.ledger_write import for_writing
@@ -17,6 +20,8 @@ from tests.sinks.money_rows import rows, total_pico
 from tests.sinks.stored import share, write
 
 GIVEN = rows(400)
+
+DATA = Path(__file__).parents[1] / "data" / "ledgers"
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -76,6 +81,48 @@ def test_days_of_which_rows_were_deleted_keep_their_sums(tmp_path: Path) -> None
         assert rebuild(engine) < 400
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT sum(exchanges) FROM rollup_daily").fetchone() == (400,)
+
+
+def _before_rollups(path: Path) -> Path:
+    """A ledger as an earlier version left it."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript((DATA / "before-rollups.sql").read_text(encoding="utf-8"))
+    return path
+
+
+def test_a_ledger_that_an_earlier_version_wrote_gets_sums_and_a_shared_ledger_gets_its_rows(tmp_path: Path, database: Database) -> None:
+    path = _before_rollups(tmp_path / "ledger.db")
+    with Reader(path) as before:
+        assert sum(line.cost_pico for line in sums(before, Selection())) == 13 * PICO + 1
+    write(path, [], shared="x")
+    assert share(path, database) == 3
+    for name in (str(path), database.open_url):
+        with for_writing(name) as engine:
+            assert differing(engine) == []
+        with Reader(name) as after:
+            assert sorted((line.group, line.exchanges, line.cost_pico) for line in sums(after, Selection(by=("day",)))) == [
+                (("2026-11-24",), 1, PICO // 10 + 1),
+                (("2026-11-25",), 2, 129 * PICO // 10),
+            ]
+            assert (after.seen(), after.unmeasured()) == ((4, 3), {"spool_full": 1})
+
+
+def test_the_version_before_goes_on_reading_and_writing_what_this_one_wrote(tmp_path: Path) -> None:
+    path = _before_rollups(tmp_path / "ledger.db")
+    write(path, rows(10))
+    with closing(sqlite3.connect(_before_rollups(tmp_path / "then.db"))) as then:
+        names = [name for _, name, *_ in then.execute("PRAGMA table_info(exchanges)")]
+    with closing(sqlite3.connect(path)) as connection:
+        # Its statements name the columns that it knows; it knows no rollup.
+        values = ", ".join("'019ac1f2-0009'" if name == "exchange_id" else name for name in names)
+        connection.execute(f"INSERT INTO exchanges ({', '.join(names)}) SELECT {values} FROM exchanges WHERE exchange_id = '019ac1f2-0001'")
+        connection.execute("UPDATE totals SET count = count + 1 WHERE outcome = 'completed'")
+        connection.commit()
+    write(path, [])
+    with for_writing(path) as engine:
+        assert differing(engine) == []
+        with engine.connect() as connection_:
+            assert connection_.exec_driver_sql("SELECT sum(exchanges) FROM rollup_daily").scalar() == 14
 
 
 def test_a_ledger_of_a_version_without_rollups_gets_them_when_it_is_opened(tmp_path: Path) -> None:

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import psycopg
 import pytest
 
 from streamgauge.records import Measurement
@@ -17,7 +18,7 @@ from streamgauge.sinks.postgres_access import SharedLedgerSettings
 from streamgauge.sinks.rollup_rebuild import differing
 from streamgauge.sinks.shared_ledger import SharedLedger, SharedLedgerRefused, SharedLedgerUnavailable
 from tests.postgres import Database
-from tests.sinks.money_rows import row, rows, total_pico
+from tests.sinks.money_rows import MIDNIGHT, row, rows, total_pico
 from tests.sinks.stored import WORKER, share, shared_settings, write
 
 GIVEN = rows(250)
@@ -181,3 +182,16 @@ def test_texts_are_ordered_byte_by_byte_whatever_the_database_speaks(database: D
         "WHERE table_schema = 'public' AND data_type = 'character varying' AND collation_name IS DISTINCT FROM 'C'"
     )
     assert found == []
+
+
+def test_deleting_old_rows_keeps_no_writer_and_no_reader_waiting(database: Database) -> None:
+    shared = SharedLedger(shared_settings(database))
+    shared.store(Portion(rows=_plain(GIVEN[:100])))
+    with psycopg.connect(database.open_url) as deleting:
+        # As ``prune`` does it, and not yet committed.
+        deleting.execute("DELETE FROM exchanges WHERE exchange_id IN (SELECT exchange_id FROM exchanges ORDER BY started_at LIMIT 50)")
+        database.rows("SET lock_timeout = '1s'; SELECT count(*) FROM exchanges, rollup_daily")
+        assert shared.store(Portion(rows=_plain([row("late", MIDNIGHT - timedelta(hours=1)), *GIVEN[100:150]]))) == 51
+        assert shared.prune(MIDNIGHT - timedelta(days=9), 100) == 0
+    shared.close()
+    assert database.rows("SELECT count(*) FROM exchanges") == [(101,)]

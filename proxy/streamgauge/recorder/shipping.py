@@ -51,7 +51,10 @@ class Shipping:
         self._deadline = 0.0
         self._error: str | None = None
         self._waiting = 0
+        self._reached = False
         self._accounts_at = ""
+        self._accounts: list[dict[str, Any]] = []
+        """What was sent of them last: their moment tells what is new, but for those of that very moment."""
         self._bounded_at = self._prune_at = 0.0
         # A server that answers nothing must not keep the process from ending.
         self._thread = threading.Thread(target=self.run, name="shipping", daemon=True)
@@ -118,14 +121,17 @@ class Shipping:
         return portion.entries
 
     def _send(self, box: Outbox, portion: Portion) -> None:
-        if portion.entries or portion.workers:
+        """Send a portion and strike it off; the first even if it is empty, which makes the tables that readers look for."""
+        if not self._reached or portion.entries or portion.workers != self._accounts:
             try:
                 self._shared.store(portion)
             except SharedLedgerRefused as error:
                 self._send_in_parts(box, portion, error)
             if portion.entries:
                 box.done(portion)
-            self._accounts_at = portion.accounts_at or self._accounts_at
+            self._reached = True
+        if portion.accounts_at:
+            self._accounts_at, self._accounts = portion.accounts_at, portion.workers
 
     def _send_in_parts(self, box: Outbox, portion: Portion, error: SharedLedgerRefused) -> None:
         """One row that the database does not take must not hold up all others."""

@@ -76,7 +76,12 @@ class SharedLedger:
         Whoever writes or reads meanwhile does not wait: only the deleted rows are locked. Raises as ``store``.
         """
         moment = before.isoformat(timespec="microseconds").replace("+00:00", "Z")
-        with self._errors(), self._engine.begin() as connection:
+        with self._errors():
+            self._prepare()
+            return self._prune(moment, at_most)
+
+    def _prune(self, moment: str, at_most: int) -> int:
+        with self._engine.begin() as connection:
             if not connection.scalar(sa.select(sa.func.pg_try_advisory_xact_lock(ONE_AT_A_TIME))):
                 return 0
             oldest = (
