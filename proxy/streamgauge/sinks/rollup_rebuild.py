@@ -7,6 +7,7 @@ Periods of which rows may have been deleted for their age are left as they are: 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
@@ -42,20 +43,26 @@ def rebuild(engine: sa.Engine, progress: Progress = lambda _period, _rows: None)
 
 
 def differing(engine: sa.Engine) -> list[str]:
-    """Periods whose rollup is not what the rows say, hours and days, of all that the rows can tell. Nothing is changed."""
+    """Periods whose rollup is not what the rows say, hours and days, of all that the rows can tell. Nothing is changed; who writes may go on."""
     found = []
     for day, hours in _days(engine, first_whole_day(engine)):
-        whole = Tally(DAY)
         for hour in hours:
-            with engine.connect() as connection:
-                rows = sums_of_rows(connection, hour)
-                if rows.sums != _stored_sums(connection, rollup_hourly, hour, HOUR).sums:
+            with _one_moment(engine) as connection:
+                if sums_of_rows(connection, hour).sums != _stored_sums(connection, rollup_hourly, hour, HOUR).sums:
                     found.append(hour)
-            whole.add_tally(rows)
-        with engine.connect() as connection:
-            if whole.sums != _stored_sums(connection, rollup_daily, day, DAY).sums:
+        with _one_moment(engine) as connection:
+            if _stored_sums(connection, rollup_hourly, day, DAY).sums != _stored_sums(connection, rollup_daily, day, DAY).sums:
                 found.append(day)
     return found
+
+
+@contextmanager
+def _one_moment(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """A connection that sees the ledger as it is at one moment, whatever is written meanwhile."""
+    with engine.connect() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execution_options(isolation_level="REPEATABLE READ")
+        yield connection
 
 
 def first_whole_day(engine: sa.Engine) -> str:
