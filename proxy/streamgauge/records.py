@@ -282,6 +282,8 @@ class Started(msgspec.Struct, kw_only=True, array_like=True, tag=1):
     trace_id: str | None = None
     sdk_invocation_id: str | None = None
     sdk_attempt: int | None = None
+    cost_centre: str | None = None
+    tenant_conflict: str | None = None
 
 
 class FirstOutput(msgspec.Struct, kw_only=True, array_like=True, tag=2):

@@ -88,6 +88,12 @@ def test_team_and_application_are_taken_from_whoever_states_them_first() -> None
     assert (found.team, found.app) == ("search", "chat")
 
 
+def test_what_an_issuer_calls_a_tenant_can_be_given_a_name_of_ones_own() -> None:
+    settings = TenantSettings(aliases={"00u1ab": "team-a", "team-a": "nobody"})
+    assert resolved(Claim("jwt", "verified", Names("00u1ab")), settings).name == "team-a"
+    assert resolved(PROVEN, settings).name == "team-a"
+
+
 def test_beside_a_verified_tenant_a_declared_team_does_not_count() -> None:
     found = resolved(Claim("token", "verified", Names("team-a")), metadata=b'{"app":"chat","team":"other"}')
     assert (found.name, found.team, found.app) == ("team-a", None, "chat")

@@ -147,4 +147,6 @@ def _started(m: Measurement) -> Started:
         trace_id=m.trace_id,
         sdk_invocation_id=m.sdk_invocation_id,
         sdk_attempt=m.sdk_attempt,
+        cost_centre=m.cost_centre,
+        tenant_conflict=m.tenant_conflict,
     )

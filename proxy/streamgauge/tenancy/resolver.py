@@ -84,7 +84,8 @@ class Resolver:
 
     def _claims(self, said: Said, proven: Claim | None) -> Iterator[Claim]:
         if proven is not None:
-            yield proven
+            issued = proven.source in ("key_pair", "token")  # under the name that the operator gave it already
+            yield proven if issued else msgspec.structs.replace(proven, names=self._with_alias(proven.names))
         yield from self._of_the_key(said.authorization, proven)
         settings = self._settings
         fixed = Names(settings.identity.tenant, settings.identity.team, settings.identity.app)
