@@ -116,6 +116,29 @@ def test_new_settings_that_do_not_work_change_nothing_and_are_told(workers: Work
     tended(workers, lambda: pids(workers)[0] != before[0] and workers.placed[0].serving, "another, as it was")
 
 
+def test_after_a_roll_that_failed_half_way_replacements_have_the_settings_from_before_it(workers: Workers) -> None:
+    before = serving(workers)
+    made: list[Child] = []
+
+    def make(_: int) -> Child:
+        made.append(child(OBEYS + "# new\n" if not made else "import sys; sys.stdin.readline(); sys.exit(3)"))
+        return made[-1]
+
+    heard: list[bool] = []
+    workers.roll(make, heard.append)
+    tended(workers, lambda: heard, "end of the roll")
+    assert heard == [False]
+    assert len(made) == 2
+    for place in (0, 1):
+        leaving = workers.placed[place]
+        assert leaving.process is not None
+        os.kill(leaving.process.pid, signal.SIGTERM)
+        tended(workers, lambda place=place, leaving=leaving: workers.placed[place] is not leaving, "another")
+        assert workers.placed[place].argv == child(OBEYS).argv
+    assert len(made) == 2
+    assert not set(pids(workers)) & set(before)
+
+
 def test_a_program_that_cannot_be_started_changes_nothing(workers: Workers, caplog: pytest.LogCaptureFixture) -> None:
     before = serving(workers, count=1)
     heard: list[bool] = []

@@ -39,9 +39,11 @@ class Retired:
 
 @dataclass
 class Roll:
-    """A replacement of all workers, one by one: ``places`` still to come, the new worker that is starting up, until when."""
+    """A replacement of all workers, one by one: ``places`` still to come, the new worker that is starting up, until when.
+    ``before``: what made workers until then, and does again if this fails."""
 
     make: Make
+    before: Make | None
     places: list[int]
     done: Callable[[bool], None]
     coming: Child | None = None
@@ -87,7 +89,7 @@ class Workers:
         """Replace all, one by one, each when the next one serves; ``done`` hears whether that succeeded. A roll under way is given up for this one."""
         if self._roll is not None:
             self._give_up(self._roll)
-        self._roll = Roll(make, list(range(len(self.placed))), done)
+        self._roll = Roll(make, self._make, list(range(len(self.placed))), done)
 
     def end(self, seconds: float) -> None:
         """End all of them in order; what has not ended within ``seconds`` is killed."""
@@ -132,6 +134,7 @@ class Workers:
         roll.done(False)
 
     def _give_up(self, roll: Roll) -> None:
+        self._make = roll.before  # whoever is replaced from now on gets settings that are known to work
         if roll.coming is not None and roll.coming.process is not None:
             roll.coming.retire()  # it has no place whose health it could speak for
             self._hurry(Retired(roll.coming, 0.0), time.monotonic())
