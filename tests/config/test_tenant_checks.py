@@ -95,3 +95,22 @@ def test_others_may_reach_a_signing_proxy_that_verifies_whom_it_signs_for(tmp_pa
     assert exposed(TenantSettings(file=file, required="all")) == []
     assert exposed(TenantSettings(file=file, required="never")) == ["listen"]
     assert exposed(TenantSettings(header="x-tenant", required="all")) == ["listen"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost.evil.com/k",
+        "http://127.0.0.1.evil.com/k",
+        "http://localhost@evil.com/k",
+        "ftp://localhost/k",
+        "https://",
+        "http://[::1",
+    ],
+)
+def test_keys_are_read_over_https_or_from_this_very_machine(url: str) -> None:
+    (line,) = lines(issuers=(TokenIssuer(**ISSUER, jwks_url=url),))
+    assert line.startswith("tenants.issuers.0.jwks_url: ")
+    assert "must be https" in line
+    for good in ("https://login.example/keys", "http://127.0.0.1:8080/k", "http://localhost/k", "http://[::1]:80/k"):
+        assert lines(issuers=(TokenIssuer(**ISSUER, jwks_url=good),)) == []

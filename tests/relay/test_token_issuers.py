@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -171,3 +172,25 @@ def test_while_keys_cannot_be_had_the_caller_may_try_again(keys: Published) -> N
 def test_a_service_accounts_token_of_another_shape_names_nobody(keys: Published) -> None:
     with pytest.raises(BadSignature, match="claim sub names no tenant"):
         asked(of(keys, kubernetes=True), token(sub="user"))
+
+
+def encoded(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "eyJ!!",
+        "eyJx",
+        encoded('{"alg":"ES256","kid":"r"}'),
+        encoded('{"alg":"RS256","kid":"e"}'),
+        encoded('{"alg":"none","kid":"r"}'),
+        encoded('{"kid":7}'),
+    ],
+    ids=["garbage", "no JSON", "another kind of key", "another kind of key, the other way", "no algorithm", "a key id that is none"],
+)
+def test_a_head_that_does_not_hold_is_a_signature_that_does_not(keys: Published, head: str) -> None:
+    _, body, signature = token().split(".")
+    with pytest.raises(BadSignature):
+        asked(of(keys), f"{head}.{body}.{signature}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from streamgauge.config.mistakes import Mistake, shown
 from streamgauge.errors import UsageError
@@ -76,10 +77,20 @@ def _issuer(key: str, issuer: TokenIssuer) -> Iterator[Mistake]:
     places = [place for place in (issuer.jwks_file, issuer.jwks_url) if place is not None]
     if len(places) > 1 or (not places and not issuer.kubernetes):
         yield Mistake(key, "needs jwks_file or jwks_url, one of them: where its keys are published")
-    if issuer.jwks_url is not None and not issuer.jwks_url.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+    if issuer.jwks_url is not None and not _keeps_keys(issuer.jwks_url):
         yield Mistake(
             f"{key}.jwks_url", "must be https: who can change the keys on the way can be anybody", shown("jwks_url", issuer.jwks_url)
         )
+
+
+def _keeps_keys(url: str) -> bool:
+    """Whether nobody on the way can change what is read there: it is https, or does not leave this machine."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return False
+    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and host in ("127.0.0.1", "::1", "localhost")))
 
 
 def _library() -> Iterator[Mistake]:

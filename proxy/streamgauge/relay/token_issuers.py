@@ -114,7 +114,7 @@ class TokenIssuers:
         keys = self._issuer(token)
         if keys is None:
             return None
-        key = await self._key(keys, _part(token, 0, _Head).kid)
+        key = await self._key(keys, _key_id(token))
         found = self._decoded(token, key, keys.issuer)
         claim = _claim(found, keys.issuer)
         if len(self._verified) >= REMEMBERED:
@@ -172,9 +172,17 @@ class TokenIssuers:
             raise BadSignature("the token has expired: get a new one") from None
         except self._jwt.InvalidAudienceError:
             raise BadSignature(f"the token is for another audience than {issuer.audience[:120]}") from None
-        except self._jwt.InvalidTokenError as error:
+        except (self._jwt.PyJWTError, TypeError, ValueError) as error:  # TypeError: a key of another kind than the token's algorithm
             raise BadSignature(f"the token does not hold ({type(error).__name__})") from None
         return found
+
+
+def _key_id(token: str) -> str | None:
+    try:
+        head: _Head = _part(token, 0, _Head)
+    except (ValueError, msgspec.DecodeError):
+        raise BadSignature("the token's head cannot be read: get a new one") from None
+    return head.kid
 
 
 def _part(token: str, index: int, kind: Any) -> Any:
