@@ -17,7 +17,7 @@ from streamgauge.framing.http1 import ResponseScanner
 from streamgauge.relay.refusal import BadBody, BodyTooLarge, Busy, ClientGone
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from streamgauge.relay.downstream import Downstream
     from streamgauge.relay.exchange import Exchange
@@ -42,6 +42,10 @@ MUCH_FRAMING = 131_072
 
 SLOW_BYTES_PER_SECOND = 16_384
 """A body that comes slower than a modem of the nineties, after ``body_timeout``, only holds room from others."""
+
+WINDOW_SECONDS = 10.0
+"""While others wait for room, a body must come at that pace in each such time (``body_timeout`` where that is shorter): one that came fast and
+then all but stops would live for half an hour on what it has."""
 
 MAX_LENGTH_DIGITS = 18
 
@@ -164,12 +168,13 @@ class Room:
         self._holds[hold] = None
         return hold
 
-    def _may_go_on(self, hold: Hold) -> bool:
+    def may_go_on(self, hold: Hold) -> bool:
+        """Whether more may be read for it at once."""
         return self.held < self.limit or next(iter(self._holds), None) is hold
 
     async def wait(self, hold: Hold, ended: asyncio.Future[None], timeout: float) -> None:
         """Until more may be read for ``hold``. Raises ``Busy`` after ``timeout`` seconds, ``ClientGone`` if the exchange ``ended`` before."""
-        if self._may_go_on(hold):
+        if self.may_go_on(hold):
             return
         turn: asyncio.Future[None] = ended.get_loop().create_future()
         self._waiting[turn] = hold
@@ -182,6 +187,11 @@ class Room:
         if not turn.done():
             raise Busy(f"the proxy holds {self.held} bytes of requests (max_buffered_bytes is {self.limit}) and has no room for another")
 
+    @property
+    def crowded(self) -> bool:
+        """Whether somebody waits."""
+        return bool(self._waiting)
+
     def give_back(self, hold: Hold) -> None:
         """Some body is not held any more."""
         if hold not in self._holds:
@@ -189,8 +199,32 @@ class Room:
         del self._holds[hold]
         self.held -= hold.size
         for turn, waiting in list(self._waiting.items()):
-            if not turn.done() and self._may_go_on(waiting):
+            if not turn.done() and self.may_go_on(waiting):
                 turn.set_result(None)
+
+
+class Pace:
+    """How fast one body comes, in one window after the other. Only while others wait for its room does that matter."""
+
+    __slots__ = ("_clock", "_room", "_since", "_window", "came")
+
+    def __init__(self, room: Room, window: float, clock: Callable[[], float]) -> None:
+        self._room, self._window, self._clock = room, window, clock
+        self.begin()
+
+    def begin(self) -> None:
+        """A window begins; ``came``: bytes in it so far."""
+        self._since, self.came = self._clock(), 0
+
+    def left(self) -> float:
+        """Seconds until the window is over; after its end, of the next one. Raises ``ClientGone`` where too little came while others waited."""
+        left = self._since + self._window - self._clock()
+        if left > 0:
+            return left
+        if self._room.crowded and self.came < SLOW_BYTES_PER_SECOND * self._window:
+            raise ClientGone("the request body came too slowly while others waited for its room")
+        self.begin()
+        return self._window
 
 
 class RequestBodies:
@@ -224,9 +258,10 @@ class RequestBodies:
         size = waited_ns = 0
         loop = exchange.done.get_loop()
         slowest = loop.time() + self._settings.body_timeout
+        pace: Pace | None = None
         while not body.at_eof():
             waits_from = perf_counter_ns()
-            part = await self._part(body, slowest + size / SLOW_BYTES_PER_SECOND - loop.time())
+            part = await self._part(body, slowest + size / SLOW_BYTES_PER_SECOND - loop.time(), pace)
             waited_ns += perf_counter_ns() - waits_from
             exchange.observation.upload_wait_ns = waited_ns
             size += len(part)
@@ -234,24 +269,32 @@ class RequestBodies:
                 raise BodyTooLarge(f"the request body has more than {limit} bytes (max_request_bytes)")
             parts.append(part)
             if size > FREE_BYTES:
-                if exchange.hold is None:
+                if exchange.hold is None or pace is None:
                     exchange.hold = self.room.enter()
                     exchange.hold.grow(size * copies)
+                    pace = Pace(self.room, min(WINDOW_SECONDS, self._settings.body_timeout), loop.time)
                 else:
                     exchange.hold.grow(len(part) * copies)
-                if not body.is_eof():
+                    pace.came += len(part)
+                if not body.is_eof() and not self.room.may_go_on(exchange.hold):
                     room_from = loop.time()
                     await self.room.wait(exchange.hold, exchange.done, self._settings.body_timeout)
                     slowest += loop.time() - room_from
+                    pace.begin()
         return b"".join(parts)
 
-    async def _part(self, body: StreamReader, slowest_in: float) -> bytes:
-        try:
-            async with asyncio.timeout(min(self._settings.body_timeout, slowest_in)):
-                return await body.readany()
-        except TimeoutError:
-            raise ClientGone("the request body stopped arriving, or came too slowly") from None
-        except BadBody:
-            raise
-        except Exception:  # aiohttp raises several kinds here; each means that no more comes
-            raise ClientGone("the application's request did not arrive whole") from None
+    async def _part(self, body: StreamReader, slowest_in: float, pace: Pace | None) -> bytes:
+        left = min(self._settings.body_timeout, slowest_in)
+        while True:
+            now = left if pace is None else min(left, pace.left())
+            try:
+                async with asyncio.timeout(now):
+                    return await body.readany()
+            except TimeoutError:
+                left -= now
+                if left <= 0:
+                    raise ClientGone("the request body stopped arriving, or came too slowly") from None
+            except BadBody:
+                raise
+            except Exception:  # aiohttp raises several kinds here; each means that no more comes
+                raise ClientGone("the application's request did not arrive whole") from None
