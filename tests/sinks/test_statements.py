@@ -1,31 +1,31 @@
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from streamgauge.sinks.ledger_table import meta, metadata
-from streamgauge.sinks.rollup import COLUMNS, Tally, tally
+from streamgauge.sinks.rollup import COLUMNS, SOURCE, Tally, tally
 from streamgauge.sinks.rollup_rebuild import split_line
 from streamgauge.sinks.rollup_table import rollup_hourly
 from streamgauge.sinks.statements import add_lines, add_to_meta, add_total, put, stored
 from tests.postgres import Database
 from tests.sinks.money_rows import row, rows
 
-CORRECTED = row("c", team="search")
 
-
-def _added_in_parts(engine: sa.Engine, insert: object) -> Tally:
+def _added_in_parts(engine: sa.Engine, insert: Any) -> Tally:
     given = rows(120)
     again = Tally()
     with engine.begin() as connection:
         metadata.create_all(connection)
         for start in range(0, 120, 9):
             found = tally(given[start : start + 9])
-            found.adjust(tuple(getattr(given[start], name) for name in _source()), -(10**11) * 7)
-            connection.execute(add_lines(rollup_hourly, insert), [dict(zip(COLUMNS, line, strict=True)) for line in found.lines()])  # type: ignore[arg-type]
-        connection.execute(put(meta, insert), [{"key": "k", "value": "5"}])  # type: ignore[arg-type]
-        connection.execute(add_to_meta(insert), [{"key": "k", "value": "7"}])  # type: ignore[arg-type]
-        connection.execute(add_total(insert), [{"outcome": "completed", "count": 2}])  # type: ignore[arg-type]
+            found.adjust(tuple(getattr(given[start], name) for name in SOURCE), -(10**11) * 7)
+            connection.execute(add_lines(rollup_hourly, insert), [dict(zip(COLUMNS, line, strict=True)) for line in found.lines()])
+        connection.execute(put(meta, insert), [{"key": "k", "value": "5"}])
+        connection.execute(add_to_meta(insert), [{"key": "k", "value": "7"}])
+        connection.execute(add_total(insert), [{"outcome": "completed", "count": 2}])
         for line in connection.execute(stored(rollup_hourly)):
             again.add_stored(*split_line(line))
         assert connection.scalar(sa.select(meta.c.value)) == "12"
@@ -34,17 +34,11 @@ def _added_in_parts(engine: sa.Engine, insert: object) -> Tally:
     return again
 
 
-def _source() -> tuple[str, ...]:
-    from streamgauge.sinks.rollup import SOURCE
-
-    return SOURCE
-
-
 def _expected() -> Tally:
     given, found = rows(120), Tally()
     for start in range(0, 120, 9):
         found.add_tally(tally(given[start : start + 9]))
-        found.adjust(tuple(getattr(given[start], name) for name in _source()), -(10**11) * 7)
+        found.adjust(tuple(getattr(given[start], name) for name in SOURCE), -(10**11) * 7)
     return found
 
 
