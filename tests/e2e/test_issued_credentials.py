@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import anthropic
 import boto3
+import jwt
 import openai
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from cryptography.hazmat.primitives.asymmetric import rsa
+from jwt.algorithms import RSAAlgorithm
 from openai.providers import bedrock
 
 from streamgauge.__main__ import run
 from streamgauge.errors import UsageError
+from streamgauge.tenancy.tenant_settings import TokenIssuer
 from streamgauge.testing import Script, ScriptedUpstream
 from streamgauge.testing.sigv4 import Verifier
 from tests.e2e.conftest import KEY, SECRET
@@ -234,6 +239,34 @@ def test_conflicts_can_be_counted_and_are_shown(product: Product, issued: Issued
     assert "header:team-z" in capsys.readouterr().out
     assert run(["exchanges", "show", rows[0].exchange_id, "--ledger", ledger]) == 0
     assert "header:team-z" in capsys.readouterr().out
+
+
+def test_sdks_send_tokens_of_a_cluster_and_of_an_identity_provider_as_their_bearer_key(tmp_path: Path, upstream: ScriptedUpstream) -> None:
+    key = rsa.generate_private_key(65_537, 2048)
+    public = {**json.loads(RSAAlgorithm.to_jwk(key.public_key())), "kid": "k", "alg": "RS256"}
+    (tmp_path / "jwks.json").write_text(json.dumps({"keys": [public]}))
+    cluster, login = (
+        TokenIssuer(name, "streamgauge", jwks_file=str(tmp_path / "jwks.json"), kubernetes=kubernetes)
+        for name, kubernetes in (("https://cluster.example", True), ("https://login.example", False))
+    )
+
+    def token(issuer: TokenIssuer, subject: str, lifetime: float = 600.0) -> str:
+        until = datetime.now(UTC).timestamp() + lifetime
+        return jwt.encode({"iss": issuer.issuer, "aud": "streamgauge", "sub": subject, "exp": until}, key, "RS256", headers={"kid": "k"})
+
+    with Product(tmp_path, upstream.url, tenants__issuers=(cluster, login)) as product:
+        pod = token(cluster, "system:serviceaccount:search:ranker")
+        assert by_openai(product.url, pod) == TEXT
+        assert by_anthropic_with_a_token(product.url, token(login, "team-a")) == TEXT
+        with pytest.raises(openai.PermissionDeniedError, match="has expired"):
+            by_openai(product.url, token(login, "team-a", -3600.0))
+        rows = product.wait_rows(3)
+        assert [(row.tenant, row.app, row.tenant_source, row.tenant_trust) for row in rows[:2]] == [
+            ("search", "ranker", "service_account", "verified"),
+            ("team-a", None, "jwt", "verified"),
+        ]
+        assert (rows[2].outcome, rows[2].error_type) == ("rejected", "tenant_signature")
+        assert pod not in str([received.headers for received in upstream.received])
 
 
 def test_the_forward_proxy_form_takes_a_token_as_the_proxys_password(product: Product, issued: Issued) -> None:
