@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
@@ -133,10 +134,14 @@ def test_after_a_roll_that_failed_half_way_replacements_have_the_settings_from_b
         leaving = workers.placed[place]
         assert leaving.process is not None
         os.kill(leaving.process.pid, signal.SIGTERM)
-        tended(workers, lambda place=place, leaving=leaving: workers.placed[place] is not leaving, "another")
+        tended(workers, partial(is_taken, workers, place, leaving), "another")
         assert workers.placed[place].argv == child(OBEYS).argv
     assert len(made) == 2
     assert not set(pids(workers)) & set(before)
+
+
+def is_taken(workers: Workers, place: int, leaving: Child) -> bool:
+    return workers.placed[place] is not leaving
 
 
 def test_a_program_that_cannot_be_started_changes_nothing(workers: Workers, caplog: pytest.LogCaptureFixture) -> None:
