@@ -140,6 +140,17 @@ def test_only_proxy_variables_that_lead_back_to_us_are_ours() -> None:
         "no_proxy": "127.0.0.1:8787",
     }
     assert own_proxy_variables(environ, [("127.0.0.1", 8787), ("127.0.0.1", 8788)]) == ["HTTP_PROXY", "ALL_PROXY"]
+    named = {"http_proxy": "http://gauge.internal:8787", "https_proxy": "http://10.0.0.7:8787", "all_proxy": "http://10.0.0.8:8787"}
+    found = own_proxy_variables(named, [("0.0.0.0", 8787)], ["10.0.0.7"], {"gauge.internal": ["10.0.0.7"]})
+    assert found == ["http_proxy", "https_proxy"]
+
+
+@pytest.mark.parametrize("own", ["10.9.9.9", "::ffff:10.9.9.9"])
+@pytest.mark.parametrize("other", ["10.9.9.9", "::ffff:10.9.9.9", "::ffff:a09:909"])
+@pytest.mark.parametrize("listener", ["0.0.0.0", "::", ""])
+def test_an_own_address_is_known_in_the_clothes_of_ipv6_too(listener: str, other: str, own: str) -> None:
+    assert same_machine(listener, other, [own])
+    assert not same_machine(listener, other, ["10.9.9.8"])
 
 
 @pytest.mark.parametrize(
@@ -162,8 +173,30 @@ def test_only_a_port_of_ours_on_an_address_of_ours_leads_to_us(host: str, port: 
     assert [listeners.on(port) for port in (8786, 8787, 8788)] == [False, True, True]
 
 
-def test_a_user_is_taken_out_of_every_url() -> None:
-    assert without_user("'http://u:p w@h' and https://x@y/") == "'http://***@h' and https://***@y/"
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("http://u:p w@h/v1", "http://***@h/v1"),
+        ("http://user:hunter2'x@proxy.corp:3128", "http://***@proxy.corp:3128"),
+        ("http://user:it's:a\"b@h", "http://***@h"),
+        ("http://user:hun/ter2@h", "http://***@h"),
+        ("http://user:hun@ter2@h", "http://***@h"),
+        ("user:hun/ter2@gw.corp", "***@gw.corp"),
+        ("https://user:hunter2", "https://user:***"),
+        ("https://user:p://w@h", "https://***@h"),
+        ("user:p://w@h", "***@h"),
+        ("postgresql+psycopg://u@h/d", "postgresql+psycopg://***@h/d"),
+        ("https://h:8443/a?b#c", "https://h:8443/a?b#c"),
+        ("https://bedrock.{region}.corp:8787", "https://bedrock.{region}.corp:8787"),
+        ("http://[::1]:8787/", "http://[::1]:8787/"),
+        ("/var/lib/a@b/ledger.db", "/var/lib/a@b/ledger.db"),
+        ("arn:aws:bedrock:us-east-1:123456789012:x/y", "arn:aws:bedrock:us-east-1:123456789012:x/y"),
+        ("127.0.0.1:8787", "127.0.0.1:8787"),
+        ("", ""),
+    ],
+)
+def test_a_value_is_shown_without_its_user_and_password_whatever_characters_they_have(value: str, expected: str) -> None:
+    assert without_user(value) == expected
 
 
 def test_a_url_that_is_none_is_told_without_its_user() -> None:

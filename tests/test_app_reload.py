@@ -87,6 +87,15 @@ def test_the_recorder_gets_new_settings_too_and_goes_on_where_it_was(
     assert sorted(row.sdk_invocation_id or "" for row in ledger_rows(tmp_path / "ledger.db")) == ["after", "before"]
 
 
+def test_what_has_changed_is_logged_by_name_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with opened(tmp_path, admin_token="hunter2", log_level="INFO") as proxy, caplog.at_level(logging.INFO):
+        new = reload(proxy, relay=dataclasses.replace(proxy.config.relay, site="over there"), admin_token="hunter3")
+        tended(proxy, lambda: proxy.config is new, "the new settings")
+    assert "SIGHUP: all workers have the new settings; changed: admin_token, relay.site" in caplog.text
+    assert "hunter" not in caplog.text
+    assert "over there" not in caplog.text
+
+
 def test_settings_that_cannot_be_read_change_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with opened(tmp_path) as proxy:
         before = proxy.config, proxy.pids()

@@ -123,8 +123,26 @@ def test_with_a_bearer_key_botos_way_to_bedrock_and_no_other_is_the_one_over_tls
 def test_the_hosts_and_the_way_out_that_the_environment_asks_for_are_known() -> None:
     assert variants({}) == (False, False)
     assert variants({"AWS_USE_FIPS_ENDPOINT": "True", "AWS_USE_DUALSTACK_ENDPOINT": "false"}) == (True, False)
-    assert not egress({"HTTP_PROXY": "http://p"})
-    assert egress({"https_proxy": "http://p"})
+
+
+@pytest.mark.parametrize(
+    ("environ", "used", "note"),
+    [
+        ({}, False, ""),
+        ({"HTTP_PROXY": "http://p"}, False, ""),
+        ({"https_proxy": "http://p"}, True, ""),
+        ({"HTTPS_PROXY": "ann:secret@p:3128", "ALL_PROXY": "socks5h://127.0.0.1:1080"}, True, ""),
+        ({"ALL_PROXY": "socks5h://ann:secret@p:1080"}, False, "ALL_PROXY is not used: calls leave for AWS directly"),
+        ({"all_proxy": "http://p:1080"}, False, "all_proxy is not used: calls leave for AWS directly"),
+        ({"HTTPS_PROXY": "socks5h://ann:secret@p:1080"}, False, "HTTPS_PROXY names no http or https proxy that can be used"),
+        ({"https_proxy": "http://ann:secret@[p", "HTTPS_PROXY": "http://p"}, False, "https_proxy names no http or https proxy"),
+    ],
+)
+def test_the_way_out_is_that_of_https_proxy_and_what_cannot_be_used_is_told(environ: dict[str, str], used: bool, note: str) -> None:
+    found, notes = egress(environ)
+    assert found is used
+    assert [note in text for text in notes] == ([True] if note else [])
+    assert "secret" not in "".join(notes)
 
 
 def test_the_way_to_us_does_not_lead_through_a_corporate_proxy() -> None:

@@ -13,7 +13,7 @@ from streamgauge.addresses import Listeners
 from streamgauge.app import Supervisor
 from streamgauge.config import load
 from streamgauge.errors import UsageError
-from streamgauge.resolution import RESOLVE_SECONDS, addresses_of, is_own, leads_to, refuse_loops, resolve
+from streamgauge.resolution import RESOLVE_SECONDS, addresses_of, is_own, leads_to, refuse_loops, resolve, variables_naming_us
 
 BOOK = {"gauge.internal": ["127.0.0.1"], "both.internal": ["192.0.2.1", "::1"], "far.internal": ["192.0.2.1"], "10.0.0.7": ["10.0.0.7"]}
 """Names that no resolver of a machine knows; 192.0.2.1 is nobody's (RFC 5737)."""
@@ -77,7 +77,7 @@ def test_an_address_is_ours_if_it_can_be_bound(address: str, own: bool) -> None:
 )
 def test_an_upstream_whose_name_leads_to_our_own_listener_is_refused_with_the_way_out(listener: tuple[str, int], url: str) -> None:
     with pytest.raises(UsageError, match=r"^targets\.upstreams\.bedrock-runtime: .* own listener .*; name the provider's address instead"):
-        refuse_loops([listener], {"bedrock-runtime": url}, lookup=lookup)
+        refuse_loops([listener], {"targets.upstreams.bedrock-runtime": url}, lookup=lookup)
 
 
 def test_an_own_address_is_a_loop_only_where_we_listen_on_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,6 +87,31 @@ def test_an_own_address_is_a_loop_only_where_we_listen_on_all_of_them(monkeypatc
     for listener in ("0.0.0.0", "::"):
         with pytest.raises(UsageError, match="own listener"):
             refuse_loops([(listener, 8787)], upstreams, lookup=lookup)
+
+
+def test_a_loop_is_told_by_the_key_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamgauge.resolution.is_own", lambda address: address == "::ffff:10.0.0.7")
+    for key in ("relay.egress_proxy", "targets.by_listener.127.0.0.2"):
+        with pytest.raises(UsageError, match=f"^{key}: .*own listener"):
+            refuse_loops([("0.0.0.0", 8787)], {key: "http://[::ffff:10.0.0.7]:8787"}, lookup=lookup)
+
+
+def test_proxy_variables_are_ours_by_every_name_of_this_machine_and_others_are_not_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamgauge.resolution.is_own", lambda address: address in ("10.0.0.7", "127.0.0.1"))
+    asked: list[str] = []
+
+    def asking(host: str) -> list[str]:
+        asked.append(host)
+        return lookup(host)
+
+    environ = {
+        "HTTPS_PROXY": "http://10.0.0.7:8787",
+        "http_proxy": "http://gauge.internal:8787",
+        "all_proxy": "http://far.internal:8787",
+        "HTTP_PROXY": "http://unknown.internal:3128",
+    }
+    assert variables_naming_us(environ, [("0.0.0.0", 8787)], asking) == ["HTTPS_PROXY", "http_proxy"]
+    assert sorted(asked) == ["10.0.0.7", "far.internal", "gauge.internal"]
 
 
 @pytest.mark.parametrize("entry", ["gauge.internal:8787", "http://gauge.internal:8787"])

@@ -334,7 +334,13 @@ def test_an_aws_host_and_a_configured_upstream_cannot_be_somebody_elses_name() -
         (TargetSettings(default_service="zzz"), "targets.default_service: unknown service 'zzz'; did you mean"),
         (TargetSettings(regions=("us-east",)), "targets.regions: 'us-east' is not the name"),
         (TargetSettings(default_region="europe"), "targets.default_region: 'europe' is not the name"),
-        (TargetSettings(extra_hosts=("user@host",)), "targets.extra_hosts: 'user@host'"),
+        (TargetSettings(extra_hosts=("user:hun/ter2@host",)), r"targets.extra_hosts: '\*\*\*@host' is not"),
+        (TargetSettings(extra_hosts=("host", "")), "targets.extra_hosts: '' names no host; is there a comma too many"),
+        (TargetSettings(extra_hosts=(":6379",)), "targets.extra_hosts: ':6379' names no host"),
+        (
+            TargetSettings(upstreams={"https://user:hunter2@gw": ""}),
+            r"targets\.upstreams\.https://\*\*\*@gw: unknown service 'https://\*\*\*@gw'",
+        ),
         (TargetSettings(extra_hosts=("ftp://host",)), "targets.extra_hosts: 'ftp://host'"),
         *(
             (TargetSettings(own_hosts=(name,)), "targets.own_hosts: .* is not a host name")

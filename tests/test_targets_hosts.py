@@ -1,11 +1,11 @@
-"""Which of AWS's hosts a request goes to that was addressed to us: its region's partition, and the kind that is set."""
+"""Which of AWS's hosts a request goes to that was addressed to us: its region's partition, and the kind that is set; and which further ones."""
 
 from __future__ import annotations
 
 import pytest
 
 from streamgauge.targets import TargetSettings
-from tests.test_targets import CONVERSE, OURS, refused, resolve, scope
+from tests.test_targets import CONVERSE, OURS, refused, resolve, scope, where
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,10 @@ def test_a_service_without_a_fips_host_is_refused_with_the_remedy() -> None:
     refused(
         "/v1/responses", OURS, scope("us-east-1", "bedrock-mantle"), TargetSettings(use_fips=True), match="targets.upstreams.bedrock-mantle"
     )
+
+
+def test_an_ipv6_address_and_its_port_are_no_other_address() -> None:
+    settings = TargetSettings(extra_hosts=("[2001:db8::5]:443",), default_region="us-east-1")
+    assert where(resolve("http://[2001:db8::5]:443/x", "[2001:db8::5]:443", None, settings)) == "http://2001:db8::5:443"
+    for other in ("[2001:db8::5:443]:6379", "[2001:db8::5:443]", "[2001:db8::5]:22", "[2001:db8::5]"):
+        refused(f"http://{other}/x", other, None, settings, match="not relayed")

@@ -17,8 +17,9 @@ from streamgauge.errors import TargetNotAllowed, UsageError
 
 _AUTHORITY = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([^\s:/@?#\[\]\\]*))(?::([0-9]{0,5}))?")
 
-_USER = re.compile(r"//[^'\"]*@")
-_BARE_USER = re.compile(r"(['\"])[^'\"/]*@")
+_SCHEME = re.compile(r"(?:[A-Za-z][\w+.-]*:)?//")
+_NO_PORT = re.compile(r"([^:/?#\[\]]*:)(?![0-9]*(?:[/?#]|$))")
+"""Behind a host's colon stands a port, or else the rest of somebody's password that lost its @."""
 
 
 class Upstream(msgspec.Struct, frozen=True):
@@ -53,9 +54,18 @@ def bracketed(host: str, port: int | None) -> str:
     return name if port is None else f"{name}:{port}"
 
 
-def without_user(text: str) -> str:
-    """``text`` without what stands before the @ of a URL, or of a quoted address: a user, and often a password."""
-    return _BARE_USER.sub(r"\1***@", _USER.sub("//***@", text))
+def without_user(value: str) -> str:
+    """One setting's value as it may be shown: without what stands before the last @ of a URL or of an address, a user and often a password.
+
+    A password may hold any character, slashes, quotes and further @ too, so that rather too much is left out. The path of a file stays as it is.
+    Never to be asked of a sentence: mask each value before it is put into one.
+    """
+    found = _SCHEME.match(value)
+    scheme = found[0] if found else ""
+    before, at, place = value[len(scheme) :].rpartition("@")
+    if at and not (not scheme and before.startswith(("/", "./", "../", "~"))):
+        return f"{scheme}***@{place}"
+    return f"{scheme}{no_port[1]}***" if scheme and (no_port := _NO_PORT.match(place)) else value
 
 
 def parse_upstream(url: str, key: str) -> Upstream:
@@ -63,10 +73,10 @@ def parse_upstream(url: str, key: str) -> Upstream:
     try:
         parts = urlsplit(url)
         host, port = (parts.hostname or "").removesuffix("."), parts.port
-    except ValueError as error:
-        raise UsageError(f"{key}: {without_user(repr(url))} is not a URL") from error
+    except ValueError:  # its text quotes what it takes for the port, which may be a password
+        raise UsageError(f"{key}: {without_user(url)!r} is not a URL") from None
     if parts.scheme not in ("http", "https") or not host:
-        raise UsageError(f"{key}: {without_user(repr(url))} is not a URL of the form http://host[:port] or https://host[:port]")
+        raise UsageError(f"{key}: {without_user(url)!r} is not a URL of the form http://host[:port] or https://host[:port]")
     if parts.username is not None or parts.query or parts.fragment:
         raise UsageError(f"{key}: the URL of {host} has a user, query or fragment; leave only scheme, host, port and path")
     return Upstream(parts.scheme, host, port or default_port(parts.scheme), parts.path.rstrip("/"))
@@ -85,7 +95,7 @@ def same_machine(listener: str, other: str, own_addresses: Collection[str] = ())
     # Connecting to a wildcard address reaches the machine's loopback; "localhost" may be either family.
     loopback = theirs.is_loopback or theirs.is_unspecified
     if mine.is_unspecified:
-        return loopback or str(theirs) in own_addresses
+        return loopback or str(theirs) in {plain_address(own) for own in own_addresses}
     if _is_localhost(listener) or _is_localhost(other) or theirs.is_unspecified:
         return mine.is_loopback and loopback
     return mine == theirs
@@ -125,7 +135,9 @@ def check_no_loop(
         candidates = {upstream.host, *resolved.get(upstream.host, ())}
         for host, port in listeners:
             if port == upstream.port and any(same_machine(host, candidate, own_addresses) for candidate in candidates):
-                raise UsageError(f"{key}: {url} is this proxy's own listener {bracketed(host, port)}; name the provider's address instead")
+                raise UsageError(
+                    f"{key}: {without_user(url)} is this proxy's own listener {bracketed(host, port)}; name the provider's address instead"
+                )
 
 
 def _is_localhost(host: str) -> bool:
@@ -145,22 +157,41 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     return mapped if mapped is not None else address
 
 
+def plain_address(address: str) -> str:
+    """One spelling for each address: an IPv4 address in IPv6's clothes is the IPv4 address. What is no address stays as it is."""
+    found = _address(address)
+    return address if found is None or _is_localhost(address) else str(found)
+
+
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy")
 
 
-def own_proxy_variables(environ: Mapping[str, str], listeners: Iterable[tuple[str, int]], own_addresses: Collection[str] = ()) -> list[str]:
-    """The proxy variables that name one of our own listeners.
+def own_proxy_variables(
+    environ: Mapping[str, str],
+    listeners: Iterable[tuple[str, int]],
+    own_addresses: Collection[str] = (),
+    addresses: Mapping[str, Collection[str]] | None = None,
+) -> list[str]:
+    """The proxy variables that name one of our own listeners; ``addresses`` are resolved addresses by host name.
 
     An application is pointed at us with them; were they to hold for us too, the way to our own credentials would lead through ourselves.
     """
-    bound = list(listeners)
+    bound, resolved = list(listeners), addresses or {}
     return [
         name
         for name, value in environ.items()
-        if name.lower() in PROXY_VARIABLES
-        and (address := _proxy_address(value)) is not None
-        and any(port == address[1] and same_machine(host, address[0], own_addresses) for host, port in bound)
+        if (address := proxy_address(name, value)) is not None
+        and any(
+            port == address[1] and same_machine(host, candidate, own_addresses)
+            for host, port in bound
+            for candidate in (address[0], *resolved.get(address[0], ()))
+        )
     ]
+
+
+def proxy_address(name: str, value: str) -> tuple[str, int] | None:
+    """Host and port in an environment variable that names a proxy; ``None`` for any other variable."""
+    return _proxy_address(value) if name.lower() in PROXY_VARIABLES else None
 
 
 def _proxy_address(value: str) -> tuple[str, int] | None:

@@ -17,16 +17,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from streamgauge.addresses import own_proxy_variables
 from streamgauge.certificates import Issuer
 from streamgauge.child import ENDING_SECONDS
 from streamgauge.config import Config
+from streamgauge.config.reread import changed_keys
 from streamgauge.errors import CouldNotRun, StreamgaugeError, UsageError
 from streamgauge.heartbeat import Heartbeats
 from streamgauge.relay.connect import authority_of
 from streamgauge.relay.egress import read_egress
+from streamgauge.relay.request_parser import refuse_without_extension
 from streamgauge.relay.tls import server_context, too_open
-from streamgauge.resolution import Lookup, addresses_of, refuse_loops
+from streamgauge.resolution import Lookup, addresses_of, refuse_loops, variables_naming_us
 from streamgauge.routing import shipped_table
 from streamgauge.sinks.ledger_access import refuse_unusable
 from streamgauge.sinks.ledger_read import default_ledger_path
@@ -37,7 +38,7 @@ from streamgauge.supervisor.listening import bind, shown, split
 from streamgauge.supervisor.signals import StopSignals
 from streamgauge.supervisor.stand_in import answer
 from streamgauge.supervisor.workers import Workers, restart
-from streamgauge.targets import Targets
+from streamgauge.targets import Targets, urls_by_key
 
 SETTLED = ("listen", "listen_tls", "admin", "ledger", "spool_dir", "workers")
 """Settings that hold for the life of a proxy."""
@@ -100,9 +101,10 @@ class Supervisor:
 
     def _refuse_unworkable(self, config: Config) -> None:
         """What cannot work is said before anything listens. Raises ``UsageError``, ``CouldNotRun`` where certificates cannot be made."""
+        refuse_without_extension()
         Targets(config.targets, shipped_table())
         listeners = [split(address) for address in (*config.listen, *config.listen_tls, config.admin)]
-        upstreams = config.targets.upstreams | config.targets.by_listener
+        upstreams = urls_by_key(config.targets)
         egress = read_egress(config.relay.egress_proxy, os.environ)
         if egress is not None:
             upstreams["relay.egress_proxy"] = f"{egress.scheme}://{egress.name}"
@@ -134,9 +136,8 @@ class Supervisor:
     def _start(self) -> None:
         assert self._admin is not None
         # Proxy variables may point applications at us; the way to our own credentials must not lead through ourselves.
-        for name in own_proxy_variables(
-            os.environ, [split(address) for address in (*self.addresses, *self.tls_addresses, self.admin_address)]
-        ):
+        bound = [split(address) for address in (*self.addresses, *self.tls_addresses, self.admin_address)]
+        for name in variables_naming_us(os.environ, bound, self.lookup):
             del os.environ[name]
         self._beats = Heartbeats.create(len(self._listeners))
         self._recorder = self._recorder_child(self._admin.fileno())
@@ -234,10 +235,11 @@ class Supervisor:
             raise UsageError(f"{', '.join(changed)} cannot change while the proxy runs; restart streamgauge for that")
 
     def _take_over(self, config: Config) -> None:
+        new = ", ".join(changed_keys(self.config, config)) or "none"
         before, self.config = self._recorder_settings(), config
         self._workers.drain_seconds = config.drain_seconds
         logging.getLogger().setLevel(config.log_level)
-        _log.info("SIGHUP: all workers have the new settings")
+        _log.info("SIGHUP: all workers have the new settings; changed: %s", new)
         if self._recorder is not None and self._recorder.process is not None and self._recorder_settings() != before:
             self._recorder.retire()  # the next one goes on behind its last commit
 

@@ -156,9 +156,26 @@ def region(environ: Mapping[str, str]) -> str | None:
 PROXIES = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 
 
-def egress(environ: Mapping[str, str]) -> bool:
-    """Whether calls to AWS leave by a corporate proxy without us, so that ours must too."""
-    return any(environ.get(name) for name in PROXIES[2:])
+def egress(environ: Mapping[str, str]) -> tuple[bool, tuple[str, ...]]:
+    """Whether calls to AWS leave by a corporate proxy without us, so that ours must too, and sentences for the user.
+
+    Only what ``HTTPS_PROXY`` names is taken, as boto3 does. A proxy that we cannot speak to is none that the command must do without.
+    """
+    name = next((name for name in ("https_proxy", "HTTPS_PROXY") if environ.get(name)), None)
+    if name is not None:
+        try:
+            parts = urlsplit(environ[name] if "://" in environ[name] else f"http://{environ[name]}")
+            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+            usable = usable and not (parts.path.strip("/") or parts.query or parts.fragment)
+        except ValueError:
+            usable = False
+        if usable:
+            return True, ()
+        return False, (f"{name} names no http or https proxy that can be used: calls leave for AWS directly",)
+    other = next((name for name in ("all_proxy", "ALL_PROXY") if environ.get(name)), None)
+    if other is None:
+        return False, ()
+    return False, (f"{other} is not used: calls leave for AWS directly; for a way through an http proxy set HTTPS_PROXY",)
 
 
 def variants(environ: Mapping[str, str]) -> tuple[bool, bool]:

@@ -6,13 +6,12 @@ Must not know: what is served; which spellings are one machine is decided by ``a
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from streamgauge.addresses import Listeners, check_no_loop, parse_upstream
+from streamgauge.addresses import Listeners, check_no_loop, own_proxy_variables, parse_upstream, plain_address, proxy_address
 
 RESOLVE_SECONDS = 2.0
 """All names together: a resolver answers in milliseconds, and one that does not must not keep the proxy from starting."""
@@ -61,27 +60,33 @@ def is_own(address: str) -> bool:
 
 def leads_to(listeners: Listeners, addresses: Iterable[str], port: int) -> bool:
     """Whether one of a name's ``addresses`` is where we listen ourselves. Asks the kernel, and only where the port is one of ours."""
-    return listeners.on(port) and any(
-        listeners.reached_by(address, port, {_plain(address)} if is_own(address) else ()) for address in addresses
-    )
+    return listeners.on(port) and any(listeners.reached_by(address, port, {address} if is_own(address) else ()) for address in addresses)
 
 
 def refuse_loops(
     listeners: Sequence[tuple[str, int]], upstreams: Mapping[str, str], extra_hosts: Iterable[str] = (), lookup: Lookup = addresses_of
 ) -> None:
-    """``UsageError`` where an upstream, by whatever name, leads back to one of our own listeners. Takes at most ``RESOLVE_SECONDS``."""
+    """``UsageError`` where an upstream, by whatever name, leads back to one of our own listeners. Takes at most ``RESOLVE_SECONDS``.
+
+    ``upstreams`` are URLs by the dotted key of their setting.
+    """
     # An entry without a port is reached at the port that its caller names: nothing to compare yet.
     extra = [
         entry if "://" in entry else f"http://{entry}" for entry in extra_hosts if "://" in entry or entry.rpartition(":")[2].isdecimal()
     ]
-    urls = [(f"targets.upstreams.{name}", url) for name, url in upstreams.items()] + [("targets.extra_hosts", url) for url in extra]
+    urls = [*upstreams.items(), *(("targets.extra_hosts", url) for url in extra)]
     hosts = {parse_upstream(url, key).host for key, url in urls}
     known = resolve([host for host in (*hosts, *(host for host, _ in listeners)) if "{" not in host], lookup)
-    own = {_plain(address) for host in hosts for address in known.get(host, ()) if is_own(address)}
+    own = {plain_address(address) for host in hosts for address in known.get(host, ()) if is_own(address)}
     bound = [(address, port) for host, port in listeners for address in (host, *known.get(host, ()))]
     for key, url in urls:
         check_no_loop(bound, {key: url}, known, own)
 
 
-def _plain(address: str) -> str:
-    return str(ipaddress.ip_address(address))
+def variables_naming_us(environ: Mapping[str, str], listeners: Sequence[tuple[str, int]], lookup: Lookup = addresses_of) -> list[str]:
+    """The proxy variables that name one of our own listeners, by whatever name. Takes at most ``RESOLVE_SECONDS``."""
+    named = [address for name, value in environ.items() if (address := proxy_address(name, value)) is not None]
+    ports = {port for _, port in listeners}
+    known = resolve([host for host, port in named if port in ports], lookup)
+    own = {address for found in known.values() for address in found if is_own(address)}
+    return own_proxy_variables(environ, listeners, own, known)

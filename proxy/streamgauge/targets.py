@@ -16,7 +16,7 @@ from typing import Literal
 
 import msgspec
 
-from streamgauge.addresses import Listeners, Upstream, bracketed, default_port, parse_upstream, split_authority
+from streamgauge.addresses import Listeners, Upstream, bracketed, default_port, parse_upstream, split_authority, without_user
 from streamgauge.authorization import Authorization
 from streamgauge.aws_hosts import REGION, AwsHosts
 from streamgauge.errors import TargetNotAllowed, UsageError
@@ -116,26 +116,26 @@ class Targets:
             self._by_signing.setdefault(service.signing_name, service.name)
         self._aws = AwsHosts(table)
         self._check()
-        self._overrides = {name: parse_upstream(url, f"targets.upstreams.{name}") for name, url in settings.upstreams.items()}
-        self._by_listener = {host: parse_upstream(url, f"targets.by_listener.{host}") for host, url in settings.by_listener.items()}
+        self._overrides = {name: parse_upstream(url, _key("upstreams", name)) for name, url in settings.upstreams.items()}
+        self._by_listener = {host: parse_upstream(url, _key("by_listener", host)) for host, url in settings.by_listener.items()}
         self._extra = dict(_extra(entry) for entry in settings.extra_hosts)
         self._own_names = frozenset(_own_name(entry) for entry in settings.own_hosts)
         self._listeners = Listeners(own_addresses)
         self._places: dict[tuple[str | None, ...], _Place] = {}
 
     def _check(self) -> None:
-        for key, name in [(f"targets.upstreams.{name}", name) for name in self._settings.upstreams] + [
+        for key, name in [(_key("upstreams", name), name) for name in self._settings.upstreams] + [
             ("targets.default_service", self._settings.default_service)
         ]:
             if name not in self._services:
                 near = get_close_matches(name, self._services, 1) or [", ".join(self._services)]
-                raise UsageError(f"{key}: unknown service {name!r}; did you mean {near[0]}?")
+                raise UsageError(f"{key}: unknown service {without_user(name)!r}; did you mean {near[0]}?")
         named = [("targets.regions", region) for region in self._settings.regions]
         if self._settings.default_region is not None:
             named.append(("targets.default_region", self._settings.default_region))
         for key, region in named:
             if not REGION.fullmatch(region):
-                raise UsageError(f"{key}: {region!r} is not the name of an AWS region, such as us-east-1")
+                raise UsageError(f"{key}: {without_user(region)!r} is not the name of an AWS region, such as us-east-1")
 
     def resolve(
         self, raw_target: str | bytes, host: str | bytes | None, authorization: Authorization | None, operation: Operation
@@ -181,7 +181,7 @@ class Targets:
         aws = self._aws.read(name)
         if aws is not None:
             return self._named_aws(scheme, name, port, host, *aws)
-        extra = self._extra.get(f"{name}:{port}", self._extra.get(name))
+        extra = self._extra.get((name, port), self._extra.get((name, None)))
         if extra is not None:
             return self._named_extra(scheme, name, port, host, extra, region, signing, service)
         if scheme is not None:
@@ -297,23 +297,38 @@ def own_listener(host: str, port: int) -> TargetNotAllowed:
     )
 
 
-def _extra(entry: str) -> tuple[str, str]:
-    """(what a caller may name, the URL it is reached by or nothing)."""
+def urls_by_key(settings: TargetSettings) -> dict[str, str]:
+    """Every URL that requests may be sent to, by the dotted key that names it."""
+    return {_key("upstreams", name): url for name, url in settings.upstreams.items()} | {
+        _key("by_listener", host): url for host, url in settings.by_listener.items()
+    }
+
+
+def _key(table: str, name: str) -> str:
+    return f"targets.{table}.{without_user(name)}"
+
+
+def _extra(entry: str) -> tuple[tuple[str, int | None], str]:
+    """(host and port that a caller may name, ``None`` for any port; the URL it is reached by or nothing)."""
     if "://" in entry:
         upstream = parse_upstream(entry, "targets.extra_hosts")
-        return upstream.host, entry
+        return (upstream.host, None), entry
     try:
         host, port = split_authority(entry)
-    except TargetNotAllowed as error:
-        raise UsageError(f"targets.extra_hosts: {entry!r} is not host, host:port or scheme://host") from error
-    return (f"{host}:{port}" if port else host), ""
+    except TargetNotAllowed:
+        raise UsageError(f"targets.extra_hosts: {without_user(entry)!r} is not host, host:port or scheme://host") from None
+    if not host:
+        raise UsageError(f"targets.extra_hosts: {entry!r} names no host; is there a comma too many?")
+    return (host, port), ""
 
 
 def _own_name(entry: str) -> str:
     """A name as ``split_authority`` gives it; with a dot in front if all names below it are meant."""
     name = entry.removeprefix("*").lower().removesuffix(".")
     if not _NAME.fullmatch(name) or entry.startswith("*") != name.startswith("."):
-        raise UsageError(f"targets.own_hosts: {entry!r} is not a host name without port, such as llm.example.com or *.example.com")
+        raise UsageError(
+            f"targets.own_hosts: {without_user(entry)!r} is not a host name without port, such as llm.example.com or *.example.com"
+        )
     return name
 
 

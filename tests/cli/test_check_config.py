@@ -49,3 +49,17 @@ def test_schema_and_sample_are_printed(capsys: pytest.CaptureFixture[str]) -> No
 def test_a_setting_without_a_value_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["check-config", "--set", "workers"]) == 2
     assert "expected KEY=VALUE" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["admin_token:hunter2", "admin_token:hunter2=x", "targets.upstreams:https://user:hunter2@gw"])
+def test_an_option_that_cannot_be_read_is_not_repeated(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["check-config", "--set", option]) == 2
+    said = capsys.readouterr().err
+    assert "--set: expected KEY=VALUE" in said
+    assert "hunter2" not in said
+
+
+def test_null_takes_back_what_the_file_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "s.yaml").write_text("relay: {egress_proxy: 'http://h:1', site: here}\n")
+    assert run(["check-config", str(tmp_path / "s.yaml"), "--show", "--set", "relay.egress_proxy=null"]) == 0
+    assert capsys.readouterr().out == 'relay:\n  egress_proxy: null  # an option\n  site: "here"  # line 1\n'

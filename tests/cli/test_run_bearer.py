@@ -79,6 +79,21 @@ def test_an_endpoint_of_the_users_is_where_the_key_still_goes(tmp_path: Path, co
     assert done.returncode == code, done.stderr
 
 
+def test_a_private_listener_asks_the_command_for_no_certificate_whatever_the_settings_ask_of_others(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text(f"tls: {{client_ca_file: {tmp_path}/ca.pem}}\n")
+    script = CHAT.replace("raise SystemExit(3)", "")
+    with ScriptedUpstream(Script(output_tokens=5)) as upstream:
+        done = _run(
+            *("-q", "--config", str(tmp_path / "s.yaml"), "--ledger", str(tmp_path / "l.db")),
+            *("--upstream", f"bedrock-runtime={upstream.url}", "--", sys.executable, "-c", script),
+            AWS_BEARER_TOKEN_BEDROCK=KEY,
+            ALL_PROXY="socks5h://127.0.0.1:1080",
+        )
+        assert len(upstream.received) == 2
+    assert done.returncode == 0, done.stderr
+    assert "ALL_PROXY is not used" in done.stderr
+
+
 def test_without_openssl_the_run_goes_on_and_says_what_boto3_will_refuse(tmp_path: Path) -> None:
     done = _run("-q", "--", sys.executable, "-c", "print('ran')", AWS_BEARER_TOKEN_BEDROCK=KEY, PATH=str(tmp_path))
     assert (done.returncode, done.stdout) == (0, "ran\n")

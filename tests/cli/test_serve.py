@@ -104,7 +104,7 @@ def test_mistakes_in_the_settings_are_all_named_before_anything_listens(tmp_path
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--upstream", "bedrock-runtime"], "--upstream bedrock-runtime: expected SERVICE=URL"),
+        (["--upstream", "bedrock-runtime"], "--upstream: expected SERVICE=URL"),
         (["--workers", "0"], "workers: 0 - must be above zero (an option)"),
         (["--workers", "all"], "workers: 'all' - must be a whole number or auto"),
         (["--config", "/no/such/file.yaml"], "the settings file /no/such/file.yaml cannot be read"),
@@ -181,3 +181,12 @@ def test_every_line_of_the_banner_can_be_pasted() -> None:
     assert all("=http://127.0.0.1:1" in line for line in exports[:4])
     assert "=https://127.0.0.1:3 " in exports[4]
     assert exports[5].startswith("export HTTPS_PROXY=http://127.0.0.1:1 ")
+
+
+@pytest.mark.parametrize(
+    "pair", ["https://user:hunter2@gw.corp/v1", "https://user:hunter2=x@gw.corp", "bedrock-runtime", "bedrock-runtime="]
+)
+def test_an_upstream_without_its_service_is_not_repeated(pair: str) -> None:
+    with pytest.raises(UsageError, match="expected SERVICE=URL") as caught:
+        upstreams([pair])
+    assert "hunter2" not in str(caught.value)

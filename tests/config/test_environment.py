@@ -101,3 +101,11 @@ def test_the_value_of_a_secret_variable_is_in_no_error() -> None:
     with pytest.raises(UsageError) as caught:
         load(None, {}, {"STREAMGAUGE_ADMIN_TOKEN": "hunter2", "STREAMGAUGE_ADMIN_TOKN": "hunter3", "STREAMGAUGE_WORKERS": "0"})
     assert "hunter" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["https://user:hunter2@gw.corp", "https://user:hun=ter2@gw.corp", "https://user:hun,ter2@gw.corp"])
+@pytest.mark.parametrize("key", ["TARGETS__UPSTREAMS", "TARGETS__EXTRA_HOSTS", "TARGETS__BY_LISTENER"])
+def test_a_url_in_the_wrong_form_is_refused_without_its_password(key: str, value: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load(None, {}, {f"STREAMGAUGE_{key}": value})
+    assert not [part for part in ("hunter2", "hun", "=ter2", ",ter2") if part in str(caught.value)], str(caught.value)

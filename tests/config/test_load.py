@@ -14,7 +14,17 @@ from streamgauge.errors import UsageError
 
 
 def test_without_a_file_the_defaults_stand() -> None:
-    assert load(None, {"workers": None}) == Config()
+    assert load(None, {}) == Config()
+
+
+def test_an_option_that_is_nothing_takes_back_what_the_file_and_the_environment_say(tmp_path: Path) -> None:
+    file = tmp_path / "s.yaml"
+    file.write_text("tls: {client_ca_file: /x/ca.pem}\n")
+    environ = {"STREAMGAUGE_TLS__CLIENT_CA_FILE": "/y/ca.pem"}
+    assert load(file, {}, environ).tls.client_ca_file == "/y/ca.pem"
+    assert load(file, {"tls.client_ca_file": None}, environ).tls.client_ca_file is None
+    with pytest.raises(UsageError, match="workers: None - must be a whole number"):
+        load(None, {"workers": None})
 
 
 def test_options_override_the_file_and_tables_are_merged(tmp_path: Path) -> None:

@@ -21,14 +21,34 @@ from streamgauge.config.mistakes import SECRET_WORDS, Mistake, Origin, SettingsM
         ("listen", ["hunter2"], ""),
         ("ledger", "postgresql://u:hunter2@h/d", "'postgresql://***@h/d'"),
         ("ledger", "u:hunter2@h", "'***@h'"),
+        ("listen", "http://user:hun\"t'er2@h:1", "'http://***@h:1'"),
     ],
 )
 def test_values_are_shown_but_secrets(key: str, value: object, expected: str) -> None:
     assert shown(key, value) == expected
 
 
-def test_a_long_value_is_cut() -> None:
+def test_a_long_value_is_cut_and_before_that_its_password_is_left_out() -> None:
     assert len(shown("admin", "x" * 10_000)) <= 100
+    for long in (
+        f"http://user:{'p' * 20}hunter2{'p' * 20}@{'h' * 90}:1",
+        f"http://user:hunter2{'p' * 500}@h",
+        f"http://{'u' * 500}:hunter2@h",
+    ):
+        assert "hunter2" not in shown("listen", long)
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("targets.upstreams.https://user:hun.ter2@gw.corp", "targets.upstreams.https://***@gw.corp"),
+        ("targets.upstreams.https://user:hunter2", "targets.upstreams.https://user:***"),
+        ("tenants.aliases.ann@corp.example", "tenants.aliases.***@corp.example"),
+        ("relay.limits.max_connections", "relay.limits.max_connections"),
+    ],
+)
+def test_a_url_where_a_name_belongs_is_shown_without_its_password(key: str, expected: str) -> None:
+    assert Mistake(key, "unknown key").text(None) == f"{expected}: unknown key"
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import yaml
 
 from streamgauge.config import load, read
 from streamgauge.config.keys import every_key
 from streamgauge.config.page import effective, kind_of, reference
+from streamgauge.errors import UsageError
 
 
 def test_what_is_in_force_has_its_source(tmp_path: Path) -> None:
@@ -44,3 +46,18 @@ def test_kinds_are_told_in_words() -> None:
     assert kinds["relay.site"] == "text, null"
     assert kinds["targets.upstreams"] == "table of text"
     assert kinds["workload.rules"].startswith("list of tables with `workload_class`")
+
+
+@pytest.mark.parametrize("password", ["hunter2'x", 'hun"ter2', "it's:a\"b", "hun%2Fter2", "hunter2@x", "hunter2\\x"])
+def test_no_password_is_shown_whatever_its_characters(password: str) -> None:
+    environ = {
+        "STREAMGAUGE_RELAY__EGRESS_PROXY": f"http://user:{password}@proxy.corp:3128",
+        "STREAMGAUGE_TENANTS__ALIASES": f"a=user:{password}@b",
+    }
+    try:
+        lines = list(effective(read(None, {}, environ), environ, everything=False))
+        assert '  egress_proxy: "http://***@proxy.corp:3128"  # $STREAMGAUGE_RELAY__EGRESS_PROXY' in lines
+        said = "\n".join(lines)
+    except UsageError as error:
+        said = str(error)
+    assert not [part for part in ("hunter2", "hun", "it's") if part in said]

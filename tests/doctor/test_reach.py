@@ -105,3 +105,17 @@ def test_what_is_tried_follows_the_settings() -> None:
     ]
     (nothing,) = reach_all({}, None, None)
     assert nothing.verdict == "note"
+
+
+def test_the_hosts_are_those_that_calls_go_to() -> None:
+    settings = TargetSettings(
+        by_listener={"127.0.0.2": "https://gateway.corp:8443/base"}, default_service="bedrock-mantle", use_dualstack=True
+    )
+    assert {name: (place.host, place.port) for name, place in upstreams(settings, "us-east-1").items()} == {
+        "targets.by_listener.127.0.0.2": ("gateway.corp", 8443),
+        "bedrock-runtime us-east-1": ("bedrock-runtime.us-east-1.api.aws", 443),
+        "bedrock-mantle us-east-1": ("bedrock-mantle.us-east-1.api.aws", 443),
+        "sagemaker-runtime us-east-1": ("runtime.sagemaker.us-east-1.api.aws", 443),
+    }
+    fips = upstreams(TargetSettings(use_fips=True), "us-gov-west-1")
+    assert fips["bedrock-runtime us-gov-west-1"].host == "bedrock-runtime-fips.us-gov-west-1.amazonaws.com"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,16 @@ def test_an_upstream_that_is_ourselves_is_a_loop() -> None:
     assert (found.verdict, found.fix) == ("finding", "name the provider's address instead")
     assert "is this proxy's own listener" in found.text
     assert look_at_loops(Config()).verdict == "ok"
+
+
+@pytest.mark.parametrize(
+    ("table", "name", "value"),
+    [("targets", "by_listener", {"127.0.0.2": "http://gauge.localhost:8787"}), ("relay", "egress_proxy", "http://127.0.0.1:8787")],
+)
+def test_a_loop_by_a_listeners_own_way_or_by_the_proxy_on_the_way_out_is_found_too(table: str, name: str, value: Any) -> None:
+    changed = dataclasses.replace(getattr(Config(), table), **{name: value})
+    found = look_at_loops(dataclasses.replace(Config(), **{table: changed}))
+    assert (found.verdict, f"{table}.{name}" in found.text) == ("finding", True)
 
 
 @pytest.mark.parametrize(

@@ -152,6 +152,9 @@ def test_the_setting_is_read_with_the_environment_and_its_mistakes_show_no_passw
     assert read_egress("environment", {}) is None
     found = read_egress("environment", {"HTTPS_PROXY": "p.example:3128", "NO_PROXY": " .internal,10.0.0.1:8443, "})
     assert found == EgressProxy("http", "p.example", 3128, None, (".internal", "10.0.0.1:8443"))
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
+        with pytest.raises(UsageError, match=rf"^{name} \(relay\.egress_proxy: environment\): is not of the form"):
+            read_egress("environment", {name: "socks5h://127.0.0.1:1080"})
     with_user = read_egress("https://ann:pa%40ss@p.example", {})
     assert with_user is not None
     assert (with_user.port, with_user.authorization) == (443, b"Basic YW5uOnBhQHNz")

@@ -51,7 +51,8 @@ def overrides(pairs: list[str]) -> dict[str, Any]:
     given = {}
     for pair in pairs:
         key, found, value = pair.partition("=")
-        if not found:
-            raise UsageError(f"--set {key}: expected KEY=VALUE, such as relay.signing=passthrough")
+        if not found or ":" in key:
+            # Not repeated: a secret may stand in it.
+            raise UsageError("--set: expected KEY=VALUE, such as relay.signing=passthrough")
         given[key] = read_value(hints.get(key, str), value)
     return given

@@ -79,9 +79,10 @@ def run(
                 "tls.key_file": tls.key_file,
                 "tls.client_ca_file": None,
             }
-        for note in (*redirection.notes, *notes):
+        settings, about_the_way = _as_without_us(config, options)
+        for note in (*redirection.notes, *notes, *about_the_way):
             sys.stderr.write(f"streamgauge: {note}\n")
-        code = _measured(command, _as_without_us(config, options), redirection, tls, quiet=quiet)
+        code = _measured(command, settings, redirection, tls, quiet=quiet)
     raise typer.Exit(code)
 
 
@@ -99,17 +100,19 @@ def _tls(
         return None, (f"{endpoints.BEARER} is set: boto3 sends it over https only and will refuse this http proxy; {error}",)
 
 
-def _as_without_us(config: Path | None, options: dict[str, Any]) -> Config:
-    """The settings, with the way to AWS that the command's environment asks for where the settings name none."""
+def _as_without_us(config: Path | None, options: dict[str, Any]) -> tuple[Config, tuple[str, ...]]:
+    """The settings, with the way to AWS that the command's environment asks for where the settings name none, and sentences for the user."""
     from streamgauge.config import load
 
     settings = load(config, options, os.environ)
     relay, targets = settings.relay, settings.targets
-    if relay.egress_proxy is None and endpoints.egress(os.environ):
-        relay = dataclasses.replace(relay, egress_proxy="environment")
+    notes: tuple[str, ...] = ()
+    if relay.egress_proxy is None:
+        through, notes = endpoints.egress(os.environ)
+        relay = dataclasses.replace(relay, egress_proxy="environment") if through else relay
     fips, dual_stack = endpoints.variants(os.environ)
     targets = dataclasses.replace(targets, use_fips=targets.use_fips or fips, use_dualstack=targets.use_dualstack or dual_stack)
-    return dataclasses.replace(settings, relay=relay, targets=targets)
+    return dataclasses.replace(settings, relay=relay, targets=targets), notes
 
 
 def _measured(command: list[str], settings: Config, redirection: endpoints.Redirection, tls: PrivateTls | None, *, quiet: bool) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,12 +42,13 @@ def serve(
     """
     from streamgauge.app import Supervisor
     from streamgauge.config import Config, load
+    from streamgauge.config.reread import reread
     from streamgauge.supervisor.signals import StopSignals
 
     def read() -> Config:
         options = overrides(listen, admin, upstream, ledger, workers, signing, region)
         tls = {"listen_tls": tuple(listen_tls) if listen_tls else None, "tls.cert_file": tls_cert, "tls.key_file": tls_key}
-        return load(config, options | tls, os.environ)
+        return load(config, options | {key: value for key, value in tls.items() if value is not None}, os.environ)
 
     settings = read()
     log_to_stderr(settings.log_level)
@@ -56,7 +58,7 @@ def serve(
         proxy.open()
         sys.stdout.write(banner(proxy.addresses, proxy.tls_addresses, proxy.admin_address, proxy.ledger, settings.connect.ca_cert_file))
         sys.stdout.flush()
-        proxy.run(told, read)
+        proxy.run(told, lambda: reread(config, read))
     finally:
         told.close()  # whoever asks a second time does not want to wait
         complete = proxy.stop()
@@ -73,8 +75,8 @@ def overrides(
     signing: str | None,
     region: str | None,
 ) -> dict[str, Any]:
-    """Options as dotted settings keys; ``None`` leaves a setting alone."""
-    return {
+    """Options as dotted settings keys; an option that is not given leaves its setting alone."""
+    given = {
         "listen": tuple(listen) if listen else None,
         "admin": admin,
         "targets.upstreams": upstreams(upstream) if upstream else None,
@@ -83,6 +85,7 @@ def overrides(
         "relay.signing": signing,
         "targets.default_region": region,
     }
+    return {key: value for key, value in given.items() if value is not None}
 
 
 def upstreams(pairs: list[str]) -> dict[str, str]:
@@ -90,8 +93,9 @@ def upstreams(pairs: list[str]) -> dict[str, str]:
     table = {}
     for pair in pairs:
         service, found, url = pair.partition("=")
-        if not found or not service or not url:
-            raise UsageError(f"--upstream {pair}: expected SERVICE=URL, such as bedrock-runtime=http://127.0.0.1:9000")
+        if not found or not url or not re.fullmatch(r"[\w-]+", service):
+            # Not repeated: where a URL stands alone, a password may stand in it.
+            raise UsageError("--upstream: expected SERVICE=URL, such as bedrock-runtime=http://127.0.0.1:9000")
         table[service] = url
     return table
 

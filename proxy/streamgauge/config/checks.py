@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from streamgauge.addresses import check_no_loop, without_user
+from streamgauge.addresses import check_no_loop
 from streamgauge.config.mistakes import Mistake, shown
 from streamgauge.config.settings import MAY_BE_ZERO, Config
 from streamgauge.config.tenant_checks import check_tenants, verifies_everybody
@@ -19,7 +19,7 @@ from streamgauge.relay.egress import ENVIRONMENT, read_egress
 from streamgauge.relay.tls import server_context
 from streamgauge.routing import RouteTable, shipped_table
 from streamgauge.sinks.postgres_access import refuse_unusable_address
-from streamgauge.targets import Targets, TargetSettings
+from streamgauge.targets import Targets, TargetSettings, urls_by_key
 
 MOST_PROCESSES = 256
 """Relay processes: more than any machine has cores for."""
@@ -135,8 +135,7 @@ def _loops(config: Config) -> Iterator[Mistake]:
     listeners = [
         (host.strip("[]"), int(port)) for host, _, port in (address.rpartition(":") for address in named if not any(_address("", address)))
     ]
-    for service, url in config.targets.upstreams.items():
-        key = f"targets.upstreams.{service}"
+    for key, url in urls_by_key(config.targets).items():
         try:
             check_no_loop(listeners, {key: url})
         except UsageError as error:
@@ -150,7 +149,7 @@ def _target(settings: TargetSettings, table: RouteTable) -> Iterator[Mistake]:
         Targets(settings, table)
     except UsageError as error:
         key, _, reason = str(error).partition(": ")
-        yield Mistake(key, without_user(reason))
+        yield Mistake(key, reason)
 
 
 def _certificates(config: Config) -> Iterator[Mistake]:

@@ -66,6 +66,8 @@ def read_value(hint: Any, text: str) -> Any:
 
 def _pair(part: str) -> tuple[str, str]:
     name, _, value = part.partition("=")
+    if ":" in name and "@" in value:  # a URL without a name in front, and a = in its password: not to be torn in two
+        return part.strip(), ""
     return name.strip(), value.strip()
 
 

@@ -31,7 +31,8 @@ class Loaded:
 
 
 def load(path: Path | None, overrides: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Config:
-    """The settings in ``path``, with those in ``environ`` and then ``overrides`` (dotted keys) on top. Raises ``UsageError`` listing every mistake."""
+    """The settings in ``path``, with those in ``environ`` and then ``overrides`` (dotted keys) on top, also those that are
+    ``None``. Raises ``UsageError`` listing every mistake."""
     return read(path, overrides, environ).config
 
 
@@ -47,8 +48,7 @@ def read(path: Path | None, overrides: Mapping[str, Any], environ: Mapping[str, 
             key, name, value = setting
             _put(tree, origins, key, value, Origin("environment", name))
     for key, value in overrides.items():
-        if value is not None:
-            _put(tree, origins, key, value, Origin("option"))
+        _put(tree, origins, key, value, Origin("option"))
     config = build(Config, tree, found)
     wrong = {mistake.key for mistake in found}
     found += [mistake for mistake in check(config) if not _concerns(mistake.key, wrong)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from streamgauge.addresses import without_user
 from streamgauge.errors import UsageError
@@ -54,7 +54,8 @@ class Mistake:
         """The line. ``origin``: where the value came from, if that is known."""
         value = f"{self.value} - " if self.value else ""
         place = f" ({origin})" if origin is not None and origin.source != "default" else ""
-        key = self.key if self.key.isprintable() and len(self.key) <= MAX_KEY_CHARS else repr(self.key[:MAX_KEY_CHARS])
+        key = _shown_key(self.key)
+        key = key if key.isprintable() and len(key) <= MAX_KEY_CHARS else repr(key[:MAX_KEY_CHARS])
         return f"{key}: {value}{self.reason}{place}"
 
 
@@ -75,7 +76,24 @@ def shown(key: str, value: object) -> str:
     """``value`` as a mistake may show it: short, and nothing of secrets, of tables that may hold some, or of a URL's user."""
     if is_secret(key) or isinstance(value, (Mapping, list, tuple)):
         return ""
-    return without_user(_SHORT.repr(value))[:MAX_VALUE_CHARS]
+    # First masked, then cut: what is cut out may be the very @ that the mask looks for.
+    return _SHORT.repr(without_users(value))[:MAX_VALUE_CHARS]
+
+
+def _shown_key(key: str) -> str:
+    """A URL that stands where a name belongs has become a key: masked as any other, and the tables before it are kept."""
+    parts = key.split(".")
+    end = next((number for number, part in enumerate(parts) if ":" in part or "@" in part), len(parts))
+    return ".".join([*parts[:end], *([without_user(".".join(parts[end:]))] if end < len(parts) else [])])
+
+
+def without_users(value: Any) -> Any:
+    """A plain value with every text in it masked by ``without_user``, those in lists and tables too."""
+    if isinstance(value, str):
+        return without_user(value)
+    if isinstance(value, Mapping):
+        return {without_users(key): without_users(item) for key, item in value.items()}
+    return [without_users(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 _SHORT = reprlib.Repr()

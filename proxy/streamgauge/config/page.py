@@ -9,13 +9,12 @@ from typing import Any
 
 import msgspec
 
-from streamgauge.addresses import without_user
 from streamgauge.config import keys
 from streamgauge.config.environment import OTHER_VARIABLES, VARIABLES, variable
 from streamgauge.config.load import Loaded
-from streamgauge.config.mistakes import DEFAULT, is_secret
+from streamgauge.config.mistakes import DEFAULT, is_secret, without_users
+from streamgauge.config.reread import value_of
 from streamgauge.config.sample import descriptions, text
-from streamgauge.config.settings import Config
 
 NOT_SHOWN = "(set, not shown)"
 
@@ -84,7 +83,7 @@ def effective(loaded: Loaded, environ: Mapping[str, str], *, everything: bool) -
     """The settings in force as lines of a settings file, each with its source; without ``everything`` only those that are no default."""
     shown: list[str] = []
     for key in keys.every_key():
-        value = _value(loaded.config, key.name)
+        value = value_of(loaded.config, key.name)
         # A key merged into its table (<<) has no line of its own.
         origin = str(loaded.origin(key.name)) if key.name in loaded.origins or value != key.default else str(DEFAULT)
         if key.name == "ledger" and value is None and environ.get("STREAMGAUGE_LEDGER"):
@@ -97,17 +96,10 @@ def effective(loaded: Loaded, environ: Mapping[str, str], *, everything: bool) -
             if table not in shown:
                 shown.append(table)
                 yield f"{'  ' * depth}{parts[depth]}:"
-        written = NOT_SHOWN if is_secret(key.name) and value is not None else without_user(_written(value))
+        written = NOT_SHOWN if is_secret(key.name) and value is not None else _written(without_users(msgspec.to_builtins(value)))
         setting = f"{'  ' * (len(parts) - 1)}{parts[-1]}: {written}"
         hint = f", {variable(key.name)} sets it" if everything and variable(key.name) in VARIABLES else ""
         yield f"{setting}  # {origin}{hint}"
-
-
-def _value(config: Config, key: str) -> Any:
-    value: Any = config
-    for part in key.split("."):
-        value = getattr(value, part)
-    return value
 
 
 def _written(value: Any) -> str:

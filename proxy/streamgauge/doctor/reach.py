@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import socket
 import ssl
 import time
@@ -14,11 +13,12 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from streamgauge.addresses import Upstream, bracketed, parse_upstream
+from streamgauge.aws_hosts import AwsHosts
 from streamgauge.doctor.finding import Finding, finding, note, ok
 from streamgauge.relay.egress import EgressProxy
 from streamgauge.resolution import resolve
 from streamgauge.routing import shipped_table
-from streamgauge.targets import TargetSettings
+from streamgauge.targets import TargetSettings, urls_by_key
 
 SECONDS = 5.0
 """For each step: a round trip around the world is 0.3 s."""
@@ -31,7 +31,7 @@ WORTH_TELLING = timedelta(minutes=1)
 
 MAX_HEAD = 65_536
 SERVICES = ("bedrock-runtime", "sagemaker-runtime")
-"""What is looked at in each region where the settings name no upstream."""
+"""What is looked at in each region where the settings name no upstream, beside ``targets.default_service``: not every region has Mantle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +49,19 @@ class _Failed(Exception):
 def upstreams(targets: TargetSettings, region: str | None) -> dict[str, Upstream]:
     """What the settings lead to, by a name to show; regions are those allowed, else the default one, else ``region``."""
     table = shipped_table()
+    aws = AwsHosts(table)
     regions = targets.regions or tuple(r for r in (targets.default_region or region,) if r)
     found: dict[str, Upstream] = {}
-    for name, url in targets.upstreams.items():
+    for key, url in urls_by_key(targets).items():
+        name = key.removeprefix("targets.upstreams.")
         for place in regions if "{region}" in url else ("",):
-            found[f"{name} {place}".strip()] = parse_upstream(url.replace("{region}", place), f"targets.upstreams.{name}")
-    services = [service for service in table.services if service.name in SERVICES and service.name not in targets.upstreams]
-    partition = {place: next((p for p in table.partitions if _matches(p.regions, place)), table.partitions[0]) for place in regions}
-    for service in services:
-        for place in regions:
-            host = f"{service.host_prefixes[0]}.{place}.{partition[place].dns_suffix}"
-            found[f"{service.name} {place}"] = Upstream("https", host, 443, "")
+            found[f"{name} {place}".strip()] = parse_upstream(url.replace("{region}", place), key)
+    looked_at = {*SERVICES, targets.default_service} - {*targets.upstreams}
+    for service in table.services:
+        for place in regions if service.name in looked_at else ():
+            host = aws.name(service, place, fips=targets.use_fips, dual_stack=targets.use_dualstack)
+            if host is not None:  # a call there is refused, by its own reason
+                found[f"{service.name} {place}"] = Upstream("https", host, 443, "")
     return found
 
 
@@ -188,10 +190,6 @@ def _offset(head: bytes) -> timedelta | None:
             with contextlib.suppress(ValueError, TypeError):
                 return parsedate_to_datetime(value.decode("latin-1").strip()) + timedelta(seconds=0.5) - now
     return None
-
-
-def _matches(pattern: str, region: str) -> bool:
-    return re.compile(pattern).fullmatch(region) is not None
 
 
 _ROUTE = (

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
-from streamgauge.addresses import own_proxy_variables
 from streamgauge.config import Config
 from streamgauge.doctor.finding import Finding, finding, note, ok
 from streamgauge.errors import UsageError
-from streamgauge.resolution import refuse_loops
+from streamgauge.relay.egress import read_egress
+from streamgauge.resolution import refuse_loops, variables_naming_us
+from streamgauge.targets import urls_by_key
 
 METADATA = ("169.254.169.254", "169.254.170.2", "169.254.170.23")
 """Instance metadata, ECS task roles, EKS Pod Identity: where a role comes from, and never through a proxy."""
 
 
 def look_at_loops(config: Config) -> Finding:
-    """Whether an upstream leads back to one of our own addresses."""
+    """Whether an upstream, or the proxy on the way out, leads back to one of our own addresses."""
     listeners = [_split(address) for address in (*config.listen, *config.listen_tls, config.admin)]
     try:
-        refuse_loops(listeners, config.targets.upstreams, config.targets.extra_hosts)
+        upstreams = urls_by_key(config.targets)
+        egress = read_egress(config.relay.egress_proxy, os.environ)
+        if egress is not None:
+            upstreams["relay.egress_proxy"] = f"{egress.scheme}://{egress.name}"
+        refuse_loops(listeners, upstreams, config.targets.extra_hosts)
     except UsageError as error:
         what, _, fix = str(error).partition("; ")
         return finding("loops", what, fix or "name the provider's address instead")
@@ -33,7 +39,7 @@ def look_at_proxies(environ: Mapping[str, str], config: Config) -> Iterator[Find
         _value(environ, "https_proxy") or _value(environ, "all_proxy"),
     )
     listeners = [_split(address) for address in (*config.listen, *config.listen_tls, config.admin)]
-    ours = own_proxy_variables(environ, listeners)
+    ours = variables_naming_us(environ, listeners)
     if ours:
         yield ok("proxies", f"{', '.join(sorted(ours))} names this proxy: applications here come as to a forward proxy")
     if not plain and not secure:
@@ -42,7 +48,7 @@ def look_at_proxies(environ: Mapping[str, str], config: Config) -> Iterator[Find
     direct = [entry.strip().lower() for entry in (_value(environ, "no_proxy") or "").split(",")]
     if plain and not ours:
         yield from _bypassed(plain, direct, config)
-    elsewhere = secure if not own_proxy_variables({"https_proxy": secure or ""}, listeners) else None
+    elsewhere = secure if not variables_naming_us({"https_proxy": secure or ""}, listeners) else None
     if elsewhere and config.relay.egress_proxy is None:
         text = f"HTTPS_PROXY names {_place(elsewhere)}, and the relay goes to the provider directly"
         yield note("proxies", text, "if this network lets nothing out directly, set relay.egress_proxy: environment")

@@ -20,6 +20,9 @@ from streamgauge.errors import EgressProxyRefused, UpstreamTlsFailed, UpstreamUn
 ENVIRONMENT = "environment"
 """Value of ``relay.egress_proxy``: take ``HTTPS_PROXY``, so that the password need not stand in a settings file."""
 
+_VARIABLES = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
+"""The first of them that is set is taken."""
+
 MAX_REPLY_BYTES = 16_384
 """A head of a proxy's answer to CONNECT is a few hundred bytes; with a page that explains a refusal, we do not read on."""
 
@@ -54,10 +57,10 @@ def read_egress(setting: str | None, environ: Mapping[str, str]) -> EgressProxy 
     where = "relay.egress_proxy"
     url = setting
     if setting == ENVIRONMENT:
-        where = "HTTPS_PROXY (relay.egress_proxy: environment)"
-        url = environ.get("https_proxy") or environ.get("HTTPS_PROXY") or environ.get("all_proxy") or environ.get("ALL_PROXY") or ""
-        if not url:
+        name = next((name for name in _VARIABLES if environ.get(name)), None)
+        if name is None:
             return None
+        where, url = f"{name} (relay.egress_proxy: environment)", environ[name]
     no_proxy = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
     return _parse(url, where, tuple(entry for part in no_proxy.split(",") if (entry := part.strip().lower())))
 

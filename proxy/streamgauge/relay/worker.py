@@ -20,7 +20,7 @@ import uvloop
 
 from streamgauge.addresses import Listeners
 from streamgauge.child import DRAINING, SERVING, all_done, read_settings, say, stop_on_signal
-from streamgauge.errors import UsageError
+from streamgauge.errors import CouldNotRun, UsageError
 from streamgauge.heartbeat import Heartbeats
 from streamgauge.records import WorkerStatus
 from streamgauge.relay import identity, tls
@@ -30,6 +30,7 @@ from streamgauge.relay.leaving import BACKLOG, Leaving
 from streamgauge.relay.load import Load
 from streamgauge.relay.loop_watch import LoopWatch
 from streamgauge.relay.pool import Pool
+from streamgauge.relay.request_parser import refuse_python_parser
 from streamgauge.relay.request_signer import RequestSigner
 from streamgauge.relay.settings import RelaySettings
 from streamgauge.relay.slow import SlowPath
@@ -210,6 +211,11 @@ class Worker:
 def main() -> None:
     """Process entry point."""
     settings = read_settings(WorkerSettings)
+    try:
+        refuse_python_parser()
+    except CouldNotRun as error:
+        sys.stderr.write(f"streamgauge: {error}\n")
+        sys.exit(error.exit_code)
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
     logging.getLogger("botocore").setLevel(logging.WARNING)  # it tells where credentials were found, once per worker
 
