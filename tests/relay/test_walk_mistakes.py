@@ -41,7 +41,7 @@ class Mistaken(RequestSigner):
     def resigns(self, authorization: Authorization | None, target: Target, headers: Mapping[str, str]) -> bool:
         return True
 
-    async def sign(self, method: str, target: Target, headers: Headers, content: bytes) -> Headers:
+    async def sign(self, method: str, target: Target, headers: Headers, content: bytes, *more: object, **named: object) -> Headers:
         raise KeyError(SECRET)
 
 
@@ -53,7 +53,7 @@ class Patient(Mistaken):
         self.asked = asyncio.Event()
         self.go_on = asyncio.Event()
 
-    async def sign(self, method: str, target: Target, headers: Headers, content: bytes) -> Headers:
+    async def sign(self, method: str, target: Target, headers: Headers, content: bytes, *more: object, **named: object) -> Headers:
         self.asked.set()
         await self.go_on.wait()
         return headers
