@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ssl
+import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from streamgauge.certificates import Certificate, Issuer, new_ca, read, use
+from streamgauge.certificates import BACKDATED_SECONDS, Certificate, Issuer, limit, new_ca, read, use
 from streamgauge.errors import CouldNotRun, UsageError
 
 
@@ -58,8 +60,54 @@ def test_a_ca_for_domains_alone_vouches_for_no_address() -> None:
     assert shaken(ca, Issuer(ca).issue(["127.0.0.1"]), "127.0.0.1") == "excluded subtree violation"
 
 
+@pytest.mark.parametrize(
+    "domain",
+    [
+        "",
+        ".",
+        "*",
+        "*.example.com",
+        ".example.com",
+        "com",
+        "127.0.0.1",
+        "::1",
+        "a.1",
+        "a b.com",
+        "a.com\nnames",
+        "a.com/x",
+        "a..com",
+        "-a.com",
+    ],
+)
+def test_a_domain_that_would_limit_nothing_is_refused_with_the_fix(domain: str) -> None:
+    with pytest.raises(UsageError, match=r"no domain that a CA can be limited to: name one .* such as gateway\.example\.com"):
+        new_ca("test CA", 2, ["example.com", domain])
+    with pytest.raises(UsageError, match="one domain at least"):
+        new_ca("test CA", 2, [], ["127.0.0.1"])
+
+
+def test_a_domain_is_meant_however_it_is_spelled() -> None:
+    assert limit("Gateway.Example.com.") == "gateway.example.com"
+    assert limit("xn--bcher-kva.example") == "xn--bcher-kva.example"
+
+
 def test_a_certificate_is_for_its_names_only(ca: Certificate, issuer: Issuer) -> None:
     assert "mismatch" in shaken(ca, issuer.issue(["a.example.com"]), "b.example.com")
+
+
+def test_certificates_began_a_moment_ago_for_those_whose_clock_is_slow(ca: Certificate, issuer: Issuer) -> None:
+    now = datetime.now(UTC).timestamp()
+    for pem, days in ((ca.cert, 2), (issuer.issue(["localhost"], 3).cert, 3)):
+        begin, end = dates(pem)
+        assert BACKDATED_SECONDS - 5 < now - begin < BACKDATED_SECONDS + 60
+        assert abs(end - now - days * 86_400) < 60
+
+
+def dates(pem: bytes) -> tuple[float, float]:
+    """From when until when the first certificate of ``pem`` is good, in seconds since 1970."""
+    shown = subprocess.run(["openssl", "x509", "-noout", "-dates"], input=pem, capture_output=True, check=True).stdout.decode()
+    begin, end = (ssl.cert_time_to_seconds(line.partition("=")[2]) for line in shown.splitlines())
+    return begin, end
 
 
 def test_nothing_is_left_on_disk_and_no_key_is_shown(
@@ -79,6 +127,16 @@ def test_without_openssl_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) ->
         new_ca("test CA", 2, ["localhost"])
 
 
+def test_an_openssl_that_cannot_be_started_is_named_with_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "openssl").write_text("not a program")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(CouldNotRun, match=r"openssl command cannot be started \(Permission denied\): see whether `openssl version`"):
+        new_ca("test CA", 2, ["localhost"])
+    (tmp_path / "openssl").chmod(0o700)
+    with pytest.raises(CouldNotRun, match=r"cannot be started \(Exec format error\)"):
+        new_ca("test CA", 2, ["localhost"])
+
+
 def test_what_openssl_complains_of_is_passed_on_in_one_line(ca: Certificate) -> None:
     with pytest.raises(CouldNotRun, match=r"^openssl x509 failed: "):
         Issuer(Certificate(b"not a certificate", ca.key)).issue(["localhost"])
@@ -94,3 +152,11 @@ def test_a_ca_is_read_from_two_files_that_belong_together(ca: Certificate, tmp_p
         read(str(cert), str(key), "connect")
     key.write_bytes(ca.key)
     assert read(str(cert), str(key), "connect") == ca
+
+
+def test_a_certificate_that_is_no_cas_is_refused_as_a_ca(issuer: Issuer, tmp_path: Path) -> None:
+    made = issuer.issue(["localhost"])  # the CA's own stands behind it
+    (tmp_path / "leaf.pem").write_bytes(made.cert)
+    (tmp_path / "leaf.key").write_bytes(made.key)
+    with pytest.raises(UsageError, match=r"connect: .*leaf\.pem is no CA's certificate, .*`streamgauge ca create` makes one"):
+        read(str(tmp_path / "leaf.pem"), str(tmp_path / "leaf.key"), "connect")

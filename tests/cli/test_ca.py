@@ -33,6 +33,13 @@ def test_it_vouches_for_aws_and_the_domains_that_were_added_and_nothing_else(tmp
         assert told in done.stdout
 
 
+def test_a_domain_that_would_make_it_a_ca_for_everything_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    done = _create("--domain", ".", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--domain: '.' is no domain that a CA can be limited to" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_is_there_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "ca-key.pem").write_text("precious")
     done = _create(".", cwd=tmp_path)

@@ -68,6 +68,19 @@ def test_a_bundle_of_the_profile_and_one_that_is_a_directory_are_extended(tmp_pa
         assert trusted(made.variables["REQUESTS_CA_BUNDLE"]) == 3
 
 
+def test_of_a_users_file_only_certificates_are_taken(tmp_path: Path) -> None:
+    theirs, _ = certificate(tmp_path, "corporate")
+    folder = tmp_path / "certs"
+    folder.mkdir()
+    (folder / "both.pem").write_bytes(
+        (tmp_path / "corporate.key").read_bytes() + theirs.read_bytes() + b"-----BEGIN RSA PRIVATE KEY-----\n"
+    )
+    with private_tls(["127.0.0.1"], {"SSL_CERT_FILE": str(folder), "REQUESTS_CA_BUNDLE": str(folder / "both.pem")}) as made:
+        for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
+            assert trusted(made.variables[name]) == 2
+            assert "PRIVATE" not in Path(made.variables[name]).read_text()
+
+
 def test_what_cannot_be_read_adds_nothing(tmp_path: Path) -> None:
     with private_tls(["127.0.0.1"], {"SSL_CERT_FILE": str(tmp_path / "gone")}) as made:
         assert trusted(made.variables["SSL_CERT_FILE"]) == 1

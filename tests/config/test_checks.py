@@ -42,6 +42,13 @@ def test_what_cannot_work_is_named(settings: dict[str, Any], expected: str) -> N
     assert expected in line
 
 
+def test_a_file_that_only_looks_like_certificates_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "ca.pem"
+    path.write_text("-----BEGIN CERTIFICATE-----\nbm9uZQ==\n-----END CERTIFICATE-----\n")
+    (line,) = lines(relay=RelaySettings(ca_file=str(path)))
+    assert f"relay.ca_file: '{path}' - holds no certificate in PEM form, or one that is damaged" in line
+
+
 def test_every_target_is_looked_at(tmp_path: Path) -> None:
     targets = TargetSettings(
         upstreams={"bedrock": "http://a", "bedrock-runtime": "ftp://user:hunter2@a", "sagemaker-runtime": "http://u:hunter2@h"},

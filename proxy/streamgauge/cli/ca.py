@@ -23,7 +23,7 @@ def create(
 
     Example: streamgauge ca create /etc/streamgauge/ca
     """
-    from streamgauge.certificates import new_ca
+    from streamgauge.certificates import limit, new_ca
     from streamgauge.cli.private_tls import public_authorities
     from streamgauge.routing import shipped_table
 
@@ -33,7 +33,11 @@ def create(
         if path.exists():
             raise UsageError(f"{path} is there already: name another directory, or delete it once no application trusts it any more")
     suffixes = {suffix for partition in shipped_table().partitions for suffix in (partition.dns_suffix, partition.dual_stack_suffix)}
-    made = new_ca("streamgauge private CA", days, sorted({*suffixes, *(name.lower().strip(".") for name in domain or ())}))
+    try:
+        named = {limit(name) for name in domain or ()}
+    except UsageError as error:
+        raise UsageError(f"--domain: {error}") from None
+    made = new_ca("streamgauge private CA", days, sorted({*suffixes, *named}))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         key.touch(0o600, exist_ok=False)

@@ -6,20 +6,24 @@ one certificate is signed.
 
 from __future__ import annotations
 
-import shutil
+import re
 import ssl
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
+from streamgauge.cli.run_folders import private_folder
+
 DAYS = 30
 """Longer than any command that is measured this way."""
 
 MAX_BUNDLE_BYTES = 16 << 20
 """The usual bundle of public CAs has 0.25 MB."""
+
+_CERTIFICATE = re.compile(rb"-----BEGIN ((?:TRUSTED |X509 )?CERTIFICATE)-----\s[^-]*-----END \1-----")
+"""Nothing else is taken from a user's file: a key may stand beside a certificate."""
 
 
 class PrivateTls(msgspec.Struct, frozen=True):
@@ -40,15 +44,12 @@ def private_tls(addresses: Sequence[str], environ: Mapping[str, str]) -> Iterato
 
     ca = new_ca("streamgauge run", DAYS, ["localhost"], addresses)
     made = Issuer(ca).issue([*addresses, "localhost"], DAYS)
-    folder = Path(tempfile.mkdtemp(prefix="streamgauge-tls-"))
-    try:
+    with private_folder() as folder:
         cert, key = folder / "cert.pem", folder / "key.pem"
         cert.write_bytes(made.cert)
         key.touch(0o600)
         key.write_bytes(made.key)
         yield PrivateTls(str(cert), str(key), _bundles(folder, ca.cert, environ))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _bundles(folder: Path, ca: bytes, environ: Mapping[str, str]) -> dict[str, str]:
@@ -101,6 +102,5 @@ def _certificates(path: Path) -> bytes:
                 content = opened.read(MAX_BUNDLE_BYTES)
         except OSError:
             continue
-        if b"-----BEGIN" in content:
-            found.append(content.rstrip() + b"\n")
+        found += [match[0] + b"\n" for match in _CERTIFICATE.finditer(content)]
     return b"".join(found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import math
+import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -157,13 +158,16 @@ def _certificates(config: Config) -> Iterator[Mistake]:
     if config.relay.ca_file is None:
         return
     try:
-        content = Path(config.relay.ca_file).read_bytes()
+        with Path(config.relay.ca_file).open("rb"):
+            pass
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(config.relay.ca_file)
+    except ssl.SSLError:
+        yield Mistake(
+            "relay.ca_file", "holds no certificate in PEM form, or one that is damaged", shown("relay.ca_file", config.relay.ca_file)
+        )
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "no such name"
         yield Mistake("relay.ca_file", f"cannot be read ({why})", shown("relay.ca_file", config.relay.ca_file))
-        return
-    if b"-----BEGIN CERTIFICATE-----" not in content:
-        yield Mistake("relay.ca_file", "holds no certificate in PEM form", shown("relay.ca_file", config.relay.ca_file))
 
 
 def _tls(config: Config) -> Iterator[Mistake]:
