@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Iterator
 from functools import partial
@@ -80,7 +81,10 @@ def test_the_way_to_the_proxy_may_be_tls_itself(tmp_path: Path, pair: tuple[Path
     assert got == ANSWER.raw
 
 
-@pytest.mark.parametrize(("status", "says"), [(407, "user or password"), (403, "rules do not allow"), (503, "which says 503")])
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [(407, "user or password"), (403, "rules do not allow"), (502, "with 502 (it found no way"), (503, "with 503"), (504, "with 504")],
+)
 def test_a_proxy_that_refuses_is_named_with_the_remedy_and_without_its_credentials(
     tmp_path: Path, upstream: RawUpstream, fast: bool, status: int, says: str
 ) -> None:
@@ -95,7 +99,7 @@ def test_a_proxy_that_refuses_is_named_with_the_remedy_and_without_its_credentia
     assert "mallory" not in text
     assert "pa%" not in text
     m = relay.measured()[-1]
-    assert (m.error_type, m.side) == (("connect_error", "upstream") if status == 503 else ("egress_proxy_error", "proxy"))
+    assert (m.error_type, m.side) == ("egress_proxy_error", "proxy")
     assert relay.log.read_text() == ""
 
 
@@ -106,11 +110,42 @@ def test_a_proxy_that_is_not_there_is_our_side_and_not_the_providers(tmp_path: P
     assert relay.measured()[-1].side == "proxy"
 
 
+@pytest.mark.parametrize("does", ["keeps silent", "ends the connection", "has a certificate that nobody trusts"])
+def test_whatever_fails_before_the_proxy_has_let_us_through_is_its_doing(
+    tmp_path: Path, pair: tuple[Path, ssl.SSLContext], fast: bool, does: str
+) -> None:
+    upstream = RawUpstream(pair[1] if "certificate" in does else None)
+    if does == "ends the connection":
+        upstream.will("close")
+    scheme = "https" if "certificate" in does else "http"
+    egress = f"{scheme}://localhost:{upstream.port}"
+    got, relay = called(
+        tmp_path, "https://localhost:1", egress_proxy=egress, fast_path=fast, name_timeout=1.0, connect_timeout=0.3, tls_timeout=0.3
+    )
+    upstream.close()
+    start, _, text = reply(got)
+    assert start == b"HTTP/1.1 502 Bad Gateway"
+    assert f"the egress proxy localhost:{upstream.port}" in text
+    m = relay.measured()[-1]
+    assert (m.error_type, m.side) == ("egress_proxy_error", "proxy")
+
+
+def test_silence_inside_the_tunnel_is_the_upstreams(tmp_path: Path) -> None:
+    silent = socket.create_server(("127.0.0.1", 0))
+    with silent, ConnectProxy(silent.getsockname()[1]) as proxy:
+        egress = f"http://127.0.0.1:{proxy.port}"
+        got, relay = called(tmp_path, "https://localhost:1", egress_proxy=egress, connect_timeout=0.3, tls_timeout=0.3)
+    _, _, text = reply(got)
+    assert f"no TLS session with localhost:1 through the egress proxy 127.0.0.1:{proxy.port}" in text
+    m = relay.measured()[-1]
+    assert (m.error_type, m.side) == ("tls_timeout", "upstream")
+
+
 def test_the_upstream_must_prove_itself_inside_the_tunnel(tmp_path: Path, upstream: RawUpstream) -> None:
     with ConnectProxy(upstream.port) as proxy:
         got, relay = called(tmp_path, "https://localhost:1", egress_proxy=f"http://127.0.0.1:{proxy.port}")
     _, _, text = reply(got)
-    assert "no trusted TLS session with localhost:1 through the egress proxy (CERTIFICATE_VERIFY_FAILED)" in text
+    assert f"no trusted TLS session with localhost:1 through the egress proxy 127.0.0.1:{proxy.port} (CERTIFICATE_VERIFY_FAILED)" in text
     assert relay.measured()[-1].error_type == "tls_error"
 
 

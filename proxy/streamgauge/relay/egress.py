@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from streamgauge.addresses import bracketed, default_port
-from streamgauge.errors import EgressProxyRefused, UpstreamTlsFailed, UpstreamUnreachable, UsageError
+from streamgauge.errors import EgressProxyRefused, UpstreamTlsFailed, UsageError
 
 ENVIRONMENT = "environment"
 """Value of ``relay.egress_proxy``: take ``HTTPS_PROXY``, so that the password need not stand in a settings file."""
@@ -94,18 +94,19 @@ def _matches(entry: str, host: str, port: int) -> bool:
 
 
 async def through(
-    proxy: EgressProxy, address: str, host: str, port: int, protocol: asyncio.Protocol, own_tls: ssl.SSLContext, tls: ssl.SSLContext
+    proxy: EgressProxy, address: str, host: str, port: int, protocol: asyncio.Protocol, tls: ssl.SSLContext, opened: asyncio.Event
 ) -> asyncio.Transport:
-    """A TLS connection to ``host`` through the proxy at ``address``, told to ``protocol``. ``own_tls`` is for the way to an ``https`` proxy.
+    """A TLS connection to ``host`` through the proxy at ``address``, told to ``protocol``. ``tls`` is also for the way to an ``https`` proxy.
 
-    Raises ``OSError`` where the proxy cannot be reached at this address; ``EgressProxyRefused``, ``UpstreamUnreachable`` or ``UpstreamTlsFailed``
+    Sets ``opened`` when the proxy has let us through: all that fails before is its doing, what fails afterwards the upstream's.
+    Raises ``OSError`` where the proxy cannot be reached at this address, or ends the connection; ``EgressProxyRefused`` or ``UpstreamTlsFailed``
     for what another address would not mend. Sets no limit of its own to the whole.
     """
     loop = asyncio.get_running_loop()
     secure = proxy.scheme == "https"
     try:
         transport, handshake = await loop.create_connection(
-            Handshake, address, proxy.port, ssl=own_tls if secure else None, server_hostname=proxy.host if secure else None
+            Handshake, address, proxy.port, ssl=tls if secure else None, server_hostname=proxy.host if secure else None
         )
     except ssl.SSLError as error:
         reason = error.reason or "handshake failed"
@@ -115,14 +116,15 @@ async def through(
         status = await handshake.answered
         if status != 200:
             raise refused(proxy, status, f"{host}:{port}")
-        return await _secured(transport, protocol, tls, host, port)
+        opened.set()
+        return await _secured(transport, protocol, tls, f"{host}:{port}", host, proxy)
     except BaseException:
         transport.abort()
         raise
 
 
 async def _secured(
-    transport: asyncio.Transport, protocol: asyncio.Protocol, tls: ssl.SSLContext, host: str, port: int
+    transport: asyncio.Transport, protocol: asyncio.Protocol, tls: ssl.SSLContext, target: str, host: str, proxy: EgressProxy
 ) -> asyncio.Transport:
     reason = "it ended the handshake"
     try:
@@ -132,18 +134,27 @@ async def _secured(
     except OSError:
         inside = None
     if inside is None:
-        raise UpstreamTlsFailed(f"no trusted TLS session with {host}:{port} through the egress proxy ({reason})")
+        raise UpstreamTlsFailed(f"no trusted TLS session with {target} through the egress proxy {proxy.name} ({reason})")
     protocol.connection_made(inside)
     return inside
 
 
-def refused(proxy: EgressProxy, status: int, target: str) -> UpstreamUnreachable:
+def silent(host: str, port: int) -> str:
+    """The end of a sentence that begins with the proxy."""
+    return f"opened no way to {host}:{port} in time (relay.name_timeout, relay.connect_timeout, relay.tls_timeout): ask its operators"
+
+
+_NO_WAY = "it found no way to this host, or has too much to do: ask its operators"
+
+
+def refused(proxy: EgressProxy, status: int, target: str) -> EgressProxyRefused:
     """What its answer to CONNECT means, and what to do. Status 0: it is no answer."""
-    if status in (502, 503, 504):
-        return UpstreamUnreachable(f"{target} cannot be reached through the egress proxy {proxy.name}, which says {status}")
     remedy = {
         407: "user or password are missing or wrong: set them in relay.egress_proxy",
         403: "its rules do not allow this host: ask its operators",
+        502: _NO_WAY,
+        503: _NO_WAY,
+        504: _NO_WAY,
     }.get(status, "see its log")
     said = f"answered CONNECT {target} with {status}" if status else f"did not answer CONNECT {target} as a proxy does"
     return EgressProxyRefused(f"the egress proxy {proxy.name} {said} ({remedy})")

@@ -22,7 +22,7 @@ from streamgauge.errors import (
     UpstreamTlsFailed,
     UpstreamUnreachable,
 )
-from streamgauge.relay.egress import EgressProxy, read_egress, through
+from streamgauge.relay.egress import EgressProxy, read_egress, silent, through
 from streamgauge.relay.loop_watch import LoopWatch
 from streamgauge.relay.names import Names
 from streamgauge.relay.settings import RelaySettings
@@ -140,10 +140,11 @@ class Pool:
     async def _connect_through(self, egress: EgressProxy, key: Key) -> UpstreamConnection:
         """By the corporate proxy, which also looks up the name. Raises as ``connect`` does, and ``EgressProxyRefused``."""
         _, host, port = key
+        opened = asyncio.Event()
 
         async def connect_to(address: str) -> UpstreamConnection:
             connection = UpstreamConnection(self, key)
-            await through(egress, address, host, port, connection, self.tls(), self.tls())
+            await through(egress, address, host, port, connection, self.tls(), opened)
             _without_delay(connection)
             return connection
 
@@ -154,11 +155,13 @@ class Pool:
             async with asyncio.timeout(seconds):
                 return await first_of(addresses, connect_to, lambda a: self.names.failed(egress.host, egress.port, a))
         except TimeoutError:
+            if opened.is_set():
+                raise TlsTimeout(f"no TLS session with {host}:{port} through the egress proxy {egress.name} within {seconds:g} s") from None
             self.names.doubt(egress.host, egress.port)
-            raise UpstreamTimeout(f"no connection to {host}:{port} through the egress proxy {egress.name} within {seconds:g} s") from None
+            raise EgressProxyRefused(f"the egress proxy {egress.name} {silent(host, port)}") from None
         except (OSError, UnicodeError) as error:
             self.names.doubt(egress.host, egress.port)
-            reason = getattr(error, "strerror", None) or "no address"
+            reason = getattr(error, "strerror", None) or ("it ended the connection" if isinstance(error, ConnectionError) else "no address")
             raise EgressProxyRefused(f"the egress proxy {egress.name} cannot be reached ({reason})") from None
 
     async def refuse_ourselves(self, host: str, port: int) -> None:

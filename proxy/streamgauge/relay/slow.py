@@ -16,9 +16,16 @@ from aiohttp.http_writer import StreamWriter
 from multidict import CIMultiDict
 from yarl import URL
 
-from streamgauge.errors import EgressProxyRefused, UpstreamNameUnknown, UpstreamTimeout, UpstreamTlsFailed, UpstreamUnreachable
+from streamgauge.errors import (
+    EgressProxyRefused,
+    StreamgaugeError,
+    UpstreamNameUnknown,
+    UpstreamTimeout,
+    UpstreamTlsFailed,
+    UpstreamUnreachable,
+)
 from streamgauge.framing.http1 import MAX_HEAD_BYTES, ResponseHead
-from streamgauge.relay.egress import EgressProxy, refused
+from streamgauge.relay.egress import EgressProxy, refused, silent
 from streamgauge.relay.heads import request_head
 from streamgauge.relay.settings import RelaySettings
 from streamgauge.targets import Target
@@ -40,6 +47,7 @@ class ExactWriter(StreamWriter):
         """Hold the exact head until the first bytes of the body, as the base class does with its own."""
         await super().write_headers(status_line, headers)
         self._headers_buf = _exact_head.get()
+        _exact_head.set(b"")  # there is a connection
 
 
 class ExactRequest(ClientRequest):
@@ -126,28 +134,11 @@ class SlowPath:
         tls: Any = self._pool.tls() if target.scheme == "https" else True
         try:
             response = await self._open().request(method, url, data=content or None, ssl=tls, allow_redirects=False, **_way(egress))
-        except aiohttp.ClientHttpProxyError as error:
-            exchange.upstream = None
-            assert egress is not None
-            raise refused(egress, error.status, f"{target.host}:{target.port}") from None
-        except aiohttp.ClientProxyConnectionError as error:
-            exchange.upstream = None
-            assert egress is not None
-            raise EgressProxyRefused(f"the egress proxy {egress.name} cannot be reached ({error.strerror})") from None
-        except aiohttp.ServerTimeoutError as error:
-            exchange.upstream = None
-            raise UpstreamTimeout(f"{target.host}:{target.port} did not accept a connection in time (relay.connect_timeout)") from error
-        except aiohttp.ClientSSLError as error:
-            exchange.upstream = None
-            raise UpstreamTlsFailed(f"no trusted TLS session with {target.host}:{target.port}") from error
-        except aiohttp.ClientConnectorDNSError as error:
-            exchange.upstream = None
-            raise UpstreamNameUnknown(f"{target.host} has no address ({error.strerror or 'the resolver did not say why'})") from error
-        except aiohttp.ClientConnectorError as error:
-            exchange.upstream = None
-            raise UpstreamUnreachable(f"{target.host}:{target.port} cannot be reached") from error
         except aiohttp.ClientError as error:
             exchange.upstream = None
+            failure = (_of_proxy(error, egress, target) if egress is not None else None) or _of_connecting(error, target)
+            if failure is not None:
+                raise failure from None
             # A response error here is one of aiohttp's parser: a status of the upstream's is no error to it.
             protocol = isinstance(error, aiohttp.ClientResponseError)
             exchange.upstream_broke("upstream_protocol" if protocol else "upstream_reset", perf_counter_ns())
@@ -212,6 +203,36 @@ class _SlowUpstream:
 
     def abort(self) -> None:
         self._task.cancel()
+
+
+def _of_proxy(error: aiohttp.ClientError, egress: EgressProxy, target: Target) -> EgressProxyRefused | None:
+    """What went wrong before the proxy had let us through; ``None`` for what is not its doing."""
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return refused(egress, error.status, f"{target.host}:{target.port}")
+    if isinstance(error, aiohttp.ServerTimeoutError):  # aiohttp does not tell how far it was; nearly always that is the proxy's silence
+        return EgressProxyRefused(f"the egress proxy {egress.name} {silent(target.host, target.port)}")
+    if isinstance(error, aiohttp.ClientSSLError):
+        ours = (error.host, error.port) == (egress.host, egress.port)
+        return EgressProxyRefused(f"no trusted TLS session with the egress proxy {egress.name}; see relay.ca_file") if ours else None
+    if isinstance(error, (aiohttp.ClientProxyConnectionError, aiohttp.ClientConnectorDNSError)):
+        return EgressProxyRefused(f"the egress proxy {egress.name} cannot be reached ({error.strerror or 'no address'})")
+    if not isinstance(error, aiohttp.ClientConnectorError) and _exact_head.get():
+        return EgressProxyRefused(f"the egress proxy {egress.name} ended the connection before it let us through")
+    return None
+
+
+def _of_connecting(error: aiohttp.ClientError, target: Target) -> StreamgaugeError | None:
+    """What went wrong before anything was sent; ``None`` for all that comes later."""
+    where = f"{target.host}:{target.port}"
+    if isinstance(error, aiohttp.ServerTimeoutError):
+        return UpstreamTimeout(f"{where} did not accept a connection in time (relay.connect_timeout)")
+    if isinstance(error, aiohttp.ClientSSLError):
+        return UpstreamTlsFailed(f"no trusted TLS session with {where}")
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return UpstreamNameUnknown(f"{target.host} has no address ({error.strerror or 'the resolver did not say why'})")
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return UpstreamUnreachable(f"{where} cannot be reached")
+    return None
 
 
 def _way(egress: EgressProxy | None) -> dict[str, Any]:
