@@ -17,6 +17,7 @@ from streamgauge.errors import UsageError
 from streamgauge.testing import Script, ScriptedUpstream
 from tests.chaos.callers import STREAM, UNARY, Caller
 from tests.recorder.driving import account, ledger_rows
+from tests.relay.loopback import certificate
 from tests.test_app import opened, tended
 
 
@@ -130,6 +131,23 @@ def test_settings_with_which_no_worker_starts_change_nothing(
         unreadable: Any = {"site": 7}
         reload(proxy, relay=dataclasses.replace(proxy.config.relay, **unreadable))
         tended(proxy, lambda: "not taken over" in caplog.text, "the end of the attempt")
+        assert (proxy.config, proxy.pids()) == before
+        assert call(proxy, "still there") == 200
+
+
+def test_a_certificate_that_goes_after_it_was_checked_changes_nothing(
+    tmp_path: Path, upstream: ScriptedUpstream, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cert, _ = certificate(tmp_path)
+    files = {"tls.cert_file": str(cert), "tls.key_file": str(tmp_path / "localhost.key")}
+    with opened(tmp_path, upstream.url, listen_tls=("127.0.0.1:0",), **files) as proxy, caplog.at_level(logging.ERROR):
+        assert call(proxy, "before") == 200
+        before = proxy.config, proxy.pids()
+        cert.unlink()
+        monkeypatch.setattr("streamgauge.app.server_context", lambda _: None)  # it was there a moment ago
+        reload(proxy)
+        tended(proxy, lambda: "not taken over" in caplog.text, "the end of the attempt")
+        assert "ended with exit code 4 before it served" in caplog.text
         assert (proxy.config, proxy.pids()) == before
         assert call(proxy, "still there") == 200
 

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from streamgauge.relay.clients import LimitSettings
 from streamgauge.relay.local_reply import HTTP2_PREFACE, HTTP2_TEXT
 from streamgauge.relay.tls import TlsSettings
 from tests.relay.loopback import certificate
 from tests.relay.scene import ANSWER, ASK, CHUNKED, UNTIL_CLOSE
-from tests.relay.wire import Caller, RawUpstream, Relay
+from tests.relay.wire import Caller, RawUpstream, Relay, until
 
 SECRET = b"prompt-that-nobody-may-log"
 
@@ -111,8 +112,35 @@ def test_a_handshake_that_fails_costs_nobody_else_anything(relay: Relay, upstrea
     caller.send(ASK.sent(relay.host))
     assert caller.read(len(ANSWER.raw)) == ANSWER.raw
     assert relay.seen() == 1
+    until(lambda: "TLS handshake(s) with applications failed" in relay.log.read_text(), "a word about it")
     assert relay.stop() == 0
-    assert relay.log.read_text() == ""
+    assert relay.log.read_text().count("\n") == 1  # not more often than once a minute
+
+
+def test_who_is_in_a_handshake_counts_as_a_connection_and_beyond_the_limit_it_is_ended_at_once(
+    tmp_path: Path, folder: Path, upstream: RawUpstream, trusting: ssl.SSLContext
+) -> None:
+    limits = LimitSettings(client_connections=2)
+    with Relay(tmp_path, f"http://127.0.0.1:{upstream.port}", tls=settings(folder), limits=limits) as relay:
+        silent = relay.call(port=relay.tls_port)
+        caller = relay.call_tls(trusting)
+        for _ in range(2):
+            assert relay.call(port=relay.tls_port).read_to_end()[0] == b""
+        upstream.will(ANSWER.raw)
+        caller.send(ASK.sent(relay.host))
+        assert caller.read(len(ANSWER.raw)) == ANSWER.raw
+        silent.close()
+        until(lambda: is_answered(relay, trusting), "room")
+        assert relay.log.read_text().count("over a limit of relay.limits were ended unanswered") == 1
+
+
+def is_answered(relay: Relay, context: ssl.SSLContext) -> bool:
+    """Whether a handshake comes about."""
+    try:
+        relay.call_tls(context).close()
+    except (ssl.SSLError, ConnectionError):
+        return False
+    return True
 
 
 def test_with_a_client_ca_only_its_holders_are_let_in(tmp_path: Path, folder: Path, upstream: RawUpstream) -> None:

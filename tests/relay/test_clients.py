@@ -90,7 +90,7 @@ def test_a_connection_far_over_the_limit_is_ended_unanswered_and_the_log_says_so
             assert relay.call().read_to_end()[0] == b""
         served(relay, upstream, kept[0])
         assert relay.seen() == 1
-        assert relay.log.read_text().count("over twice a limit of relay.limits were ended unanswered") == 1
+        assert relay.log.read_text().count("over a limit of relay.limits were ended unanswered") == 1
 
 
 # --- the table ----------------------------------------------------------------------------------------------------------
@@ -170,6 +170,20 @@ def test_all_connections_together_have_a_limit(loop: asyncio.AbstractEventLoop) 
     table.connected(second, Transport("10.0.0.2"))
     with pytest.raises(Full):
         table.begin(second)
+
+
+def test_who_is_arriving_has_its_place_already_when_it_is_there(loop: asyncio.AbstractEventLoop) -> None:
+    table = Clients(LimitSettings(client_connections=1), loop)
+    first, second = Connection(), Connection()
+    assert table.arriving(first, ("10.0.0.1", 1))
+    assert not table.arriving(second, ("10.0.0.1", 2))
+    assert table.arriving(second, ("10.0.0.2", 2))
+    table.connected(first, Transport("10.0.0.1"))
+    table.begin(first)
+    table.end(first)
+    for connection in (first, second, second):
+        table.gone(connection)
+    assert (table._clients, table._places) == ({}, {})
 
 
 @pytest.mark.parametrize(

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from streamgauge.certificates import new_ca
-from streamgauge.errors import TargetNotAllowed, UsageError
-from streamgauge.relay.connect import HOSTS_KEPT, ConnectSettings, Tunnels, authority_of
+from streamgauge.errors import CouldNotRun, TargetNotAllowed, UsageError
+from streamgauge.relay.clients import LimitSettings
+from streamgauge.relay.connect import NAMES_KEPT, QUEUED, ConnectSettings, Tunnels, authority_of
 from streamgauge.relay.local_reply import HTTP2_PREFACE, HTTP2_TEXT
+from streamgauge.relay.refusal import Busy
 from streamgauge.relay.tls import TlsSettings
 from streamgauge.routing import shipped_table
 from streamgauge.targets import Targets, TargetSettings
 from tests.relay.loopback import certificate, on_uvloop
 from tests.relay.messages import TARGETS, Request
 from tests.relay.scene import ANSWER
-from tests.relay.wire import Caller, RawUpstream, Relay
+from tests.relay.wire import Caller, RawUpstream, Relay, until
 
 HOST = "bedrock-runtime.us-east-1.amazonaws.com"
 CALL = Request(b"POST", TARGETS[0], ((b"Content-Type", b"application/json"),), b"{}")
@@ -155,8 +158,47 @@ def test_who_does_not_trust_the_ca_hurts_nobody_else(relay: Relay, upstream: Raw
     caller.send(CALL.sent(HOST.encode()))
     assert caller.read(len(ANSWER.raw)) == ANSWER.raw
     assert relay.seen() == 1
+    until(lambda: "TLS handshake(s) with applications failed" in relay.log.read_text(), "a word about it")
     assert relay.stop() == 0
-    assert relay.log.read_text() == ""
+    assert relay.log.read_text().count("\n") == 1
+
+
+def test_a_tunnel_inside_a_tunnel_is_refused_with_the_remedy(relay: Relay, trusting: ssl.SSLContext) -> None:
+    caller = relay.call()
+    asked(caller, f"{HOST}:443")
+    caller.secure(trusting, HOST)
+    head = asked(caller, f"{HOST}:443")
+    assert head.startswith(b"HTTP/1.1 403 a tunnel inside a tunnel is not relayed: send the CONNECT to the proxy itself")
+    assert relay.last(1).error_type == "target_not_allowed"
+
+
+def test_limits_hold_for_tunnels_too_and_one_that_is_set_up_is_one_connection(
+    tmp_path: Path, ca: ConnectSettings, upstream: RawUpstream, trusting: ssl.SSLContext
+) -> None:
+    limits = LimitSettings(client_connections=2)
+    with Relay(tmp_path, f"http://127.0.0.1:{upstream.port}", connect=ca, limits=limits) as relay:
+        first, second = relay.call(), relay.call()
+        asked(first, f"{HOST}:443")
+        asked(second, f"{HOST}:443")
+        third = relay.call()
+        assert asked(third, f"{HOST}:443").startswith(b"HTTP/1.1 429 ")
+        third.close()
+        first.secure(trusting, HOST)
+        upstream.will(ANSWER.raw)
+        first.send(CALL.sent(HOST.encode()))
+        assert first.read(len(ANSWER.raw)) == ANSWER.raw
+        second.close()  # in its handshake
+        until(lambda: opened(relay), "room")
+
+
+def opened(relay: Relay) -> bool:
+    caller = relay.call()
+    try:
+        return asked(caller, f"{HOST}:443").startswith(b"HTTP/1.1 200 ")
+    except (EOFError, ConnectionError):
+        return False
+    finally:
+        caller.close()
 
 
 def test_a_tunnel_may_be_opened_inside_tls(tmp_path: Path, ca: ConnectSettings, upstream: RawUpstream, trusting: ssl.SSLContext) -> None:
@@ -189,28 +231,84 @@ def pumped(step: object, caller: Caller, incoming: ssl.MemoryBIO, outgoing: ssl.
             return result
 
 
-def test_certificates_are_made_once_for_a_host_and_are_bounded(ca: ConnectSettings, monkeypatch: pytest.MonkeyPatch) -> None:
-    targets = Targets(TargetSettings(extra_hosts=tuple(f"h{n}.example.com" for n in range(HOSTS_KEPT + 1))), shipped_table())
+def extra(count: int) -> Targets:
+    return Targets(TargetSettings(extra_hosts=tuple(f"h{n}.example.com" for n in range(count))), shipped_table())
 
+
+def test_certificates_are_made_once_for_a_host_and_those_not_used_longest_go(ca: ConnectSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
-        tunnels = Tunnels(ca, targets)
+        tunnels = Tunnels(ca, extra(NAMES_KEPT + 1))
         first, again = await asyncio.gather(tunnels.context("h0.example.com:443"), tunnels.context("H0.example.com.:443"))
         assert first is again
         made: list[str] = []
 
-        def without_work(host: str) -> ssl.SSLContext:
-            made.append(host)
+        def without_work(name: str) -> ssl.SSLContext:
+            made.append(name)
             return first
 
         monkeypatch.setattr(tunnels, "_make", without_work)
-        for number in range(1, HOSTS_KEPT + 1):
+        for number in range(1, NAMES_KEPT):
             await tunnels.context(f"h{number}.example.com:443")
-        await tunnels.context("h1.example.com:443")
-        assert len(made) == HOSTS_KEPT
-        await tunnels.context("h0.example.com:443")  # the oldest had gone
-        assert made[-1] == "h0.example.com"
+        await tunnels.context("h0.example.com:443")  # in use: it stays
+        await tunnels.context(f"h{NAMES_KEPT}.example.com:443")
+        assert len(made) == NAMES_KEPT
+        await tunnels.context("h0.example.com:443")
+        assert len(made) == NAMES_KEPT
+        await tunnels.context("h1.example.com:443")  # the one not used longest had gone
+        assert made[-1] == "h1.example.com"
         with pytest.raises(TargetNotAllowed):
             await tunnels.context("example.com:443")
+        tunnels.close()
+
+    on_uvloop(main)
+
+
+def test_hosts_of_a_region_share_a_certificate_however_many_are_named(ca: ConnectSettings) -> None:
+    async def main() -> None:
+        tunnels = Tunnels(ca, extra(1))
+        for suffix, prefixes in (
+            ("us-east-1.amazonaws.com", ("bedrock-runtime", "bedrock-runtime-fips")),
+            ("bedrock-runtime.us-east-1.vpce.amazonaws.com", ("vpce-0a", "vpce-0b")),
+        ):
+            first, second = [await tunnels.context(f"{prefix}.{suffix}:443") for prefix in prefixes]
+            assert first is second
+        tunnels.close()
+
+    on_uvloop(main)
+
+
+def test_where_too_many_certificates_are_to_be_made_the_next_is_refused_for_the_moment(
+    ca: ConnectSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        tunnels, go_on, context = Tunnels(ca, extra(QUEUED + 1)), threading.Event(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+
+        def slow(name: str) -> ssl.SSLContext:
+            assert go_on.wait(5.0)
+            return context
+
+        monkeypatch.setattr(tunnels, "_make", slow)
+        waiting = [asyncio.get_running_loop().create_task(tunnels.context(f"h{n}.example.com:443")) for n in range(QUEUED)]
+        await asyncio.sleep(0)
+        with pytest.raises(Busy, match="try again"):
+            await tunnels.context(f"h{QUEUED}.example.com:443")
+        go_on.set()
+        assert await asyncio.gather(*waiting) == [context] * QUEUED
+        assert await tunnels.context(f"h{QUEUED}.example.com:443") is context
+        tunnels.close()
+
+    on_uvloop(main)
+
+
+def test_a_certificate_that_cannot_be_made_is_tried_again(ca: ConnectSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        tunnels = Tunnels(ca, extra(1))
+        with monkeypatch.context() as without:
+            without.setenv("PATH", "/nowhere")
+            with pytest.raises(CouldNotRun, match="openssl"):
+                await tunnels.context("h0.example.com:443")
+        await tunnels.context("h0.example.com:443")
+        tunnels.close()
 
     on_uvloop(main)
 

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from streamgauge.records import SpoolRecord, WorkerStatus
+from streamgauge.relay.tls import TlsSettings
 from tests.relay.messages import TARGETS, Request
 from tests.relay.scene import ANSWER, ASK, CHUNKED, FIRST
-from tests.relay.wire import RawUpstream, Relay, until
+from tests.relay.wire import DEADLINE, RawUpstream, Relay, until
 from tests.spool.made import read_all, spools
 
 DRAINING = 2.0
@@ -219,3 +220,11 @@ def test_small_segments_are_not_held_back_on_the_applications_side(relay: Relay,
     # Nagle's algorithm with a delayed acknowledgement would cost 40 ms.
     assert min(gaps) < 0.02
     assert caller.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+
+
+def test_a_worker_whose_certificate_cannot_be_read_says_so_and_does_not_serve(tmp_path: Path, upstream: RawUpstream) -> None:
+    gone = TlsSettings(str(tmp_path / "gone.pem"), str(tmp_path / "gone.key"))
+    with Relay(tmp_path, f"http://127.0.0.1:{upstream.port}", tls=gone) as relay:
+        assert relay.process.wait(DEADLINE) == 4
+        assert "this worker cannot serve: tls.cert_file: " in relay.log.read_text()
+        assert "Traceback" not in relay.log.read_text()

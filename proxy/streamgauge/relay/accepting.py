@@ -11,6 +11,7 @@ from aiohttp.web_protocol import RequestHandler
 from streamgauge.relay.ageing import Ageing
 from streamgauge.relay.departures import Departures
 from streamgauge.relay.downstream import Downstream, Relay
+from streamgauge.relay.handshakes import FailedHandshakes
 
 
 class DownstreamServer(web.Server):
@@ -24,17 +25,32 @@ class DownstreamServer(web.Server):
         age = relay.settings.connection_age
         self._ageing = Ageing(age, loop) if age is not None else None
         self.shaking: weakref.WeakSet[Downstream] = weakref.WeakSet()
-        """In their TLS handshake. One that fails is nobody's, and gone."""
+        """In their TLS handshake."""
+        self.failed_handshakes = FailedHandshakes(loop)
 
     def __call__(self) -> RequestHandler:  # type: ignore[type-arg,unused-ignore]
         """The protocol factory."""
         return Downstream(self, self._relay, self._loop, self._departures)
 
-    def shaking_hands(self) -> Downstream:
-        """The protocol factory where TLS comes first: a connection is noted that is not one yet."""
+    def shaking_hands(self, peername: object) -> Downstream | None:
+        """The protocol of a connection that is not one yet, for its TLS handshake comes first; ``None`` where the client has too many already.
+
+        ``shaken`` must be called when the handshake is over.
+        """
         made = Downstream(self, self._relay, self._loop, self._departures)
+        if self._clients is not None and not self._clients.arriving(made, peername):
+            return None
         self.shaking.add(made)
         return made
+
+    def shaken(self, made: Downstream, error: OSError | None) -> None:
+        """A handshake is over; with ``error`` if it failed."""
+        if error is not None:
+            self.failed_handshakes.add(error)
+        if made.transport is None:  # no connection came of it, or it has gone again
+            self.shaking.discard(made)
+            if self._clients is not None:
+                self._clients.gone(made)
 
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:  # type: ignore[type-arg,unused-ignore]
         """Called by a connection that was made."""

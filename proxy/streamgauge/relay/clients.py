@@ -20,7 +20,9 @@ REFUSED_SECONDS = 5.0
 """What a connection over the limit gets to ask something and be told why it is refused; botocore and httpx ask within milliseconds."""
 
 OVER = 2
-"""From so many times the limit on a connection is ended without a word: being told takes a descriptor and some kilobytes."""
+"""From so many times the limit on a connection is ended without a word: being told takes a descriptor and some kilobytes.
+
+With TLS it is ended at the limit itself: being told would take a handshake, which is what floods are made of."""
 
 TOLD_EVERY_NS = 10_000_000_000
 """Connections ended without a word are told of in the log, not more often than that."""
@@ -80,22 +82,36 @@ class Clients:
         self._told_at = -TOLD_EVERY_NS
 
     def connected(self, connection: Connection, transport: asyncio.Transport) -> None:
-        """A connection was made. One over a limit is refused when it asks, one far over it at once."""
-        key = client_of(transport.get_extra_info("peername"))
-        client = self._clients.setdefault(key, Client())
-        client.connections += 1
-        place = self._places[connection] = Place(key, client)
-        place.refused = self._refusal(client)
+        """A connection was made. One over a limit is refused when it asks, one far over it at once; one that was ``arriving`` has its place."""
+        if connection in self._places:
+            return
+        place = self._enter(connection, transport.get_extra_info("peername"))
         if place.refused is None:
             return
-        if self._far_over(client):
+        if self._far_over(place.client):
             self._turn_away()
             transport.abort()
         else:
             self._loop.call_later(REFUSED_SECONDS, connection.close)
 
+    def arriving(self, connection: Connection, peername: object) -> bool:
+        """A connection counts from now on that is in its TLS handshake; ``False``: it does not, for it is over a limit and to be ended at once."""
+        if self._enter(connection, peername).refused is None:
+            return True
+        self.gone(connection)
+        self._turn_away()
+        return False
+
+    def _enter(self, connection: Connection, peername: object) -> Place:
+        key = client_of(peername)
+        client = self._clients.setdefault(key, Client())
+        client.connections += 1
+        place = self._places[connection] = Place(key, client)
+        place.refused = self._refusal(client)
+        return place
+
     def gone(self, connection: Connection) -> None:
-        """A connection has ended."""
+        """A connection has ended, or its handshake has failed."""
         place = self._places.pop(connection, None)
         if place is None:
             return
@@ -146,7 +162,7 @@ class Clients:
         self._turned_away += 1
         now = perf_counter_ns()
         if now - self._told_at >= TOLD_EVERY_NS:
-            _log.warning("%d connection(s) over twice a limit of relay.limits were ended unanswered", self._turned_away)
+            _log.warning("%d connection(s) over a limit of relay.limits were ended unanswered", self._turned_away)
             self._turned_away, self._told_at = 0, now
 
 

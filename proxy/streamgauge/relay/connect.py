@@ -7,21 +7,26 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from time import perf_counter_ns
+from datetime import UTC, datetime
 
 from streamgauge.addresses import split_authority
-from streamgauge.certificates import Certificate, Issuer, read, use
-from streamgauge.errors import TargetNotAllowed, UsageError
+from streamgauge.certificates import BACKDATED_SECONDS, Certificate, Issuer, read, use
+from streamgauge.errors import CouldNotRun, TargetNotAllowed, UsageError
 from streamgauge.records import Operation
+from streamgauge.relay.refusal import Busy
 from streamgauge.relay.tls import HANDSHAKE_SECONDS, SHUTDOWN_SECONDS, bare_context
 from streamgauge.targets import Targets
 
-HOSTS_KEPT = 256
-"""Certificates at hand. The allow-list has a few dozen hosts in a usual region; each context is some 100 KiB."""
+NAMES_KEPT = 256
+"""Certificates at hand. AWS has some forty regions with two or three names each; a context is some 100 KiB."""
 
-CERTIFICATE_AGE_NS = 86_400 * 1_000_000_000
+CERTIFICATE_SECONDS = 86_400.0
 """A certificate is made anew after a day: it is good for a week, so nobody sees one that is about to end."""
+
+QUEUED = 16
+"""Certificates that may wait to be made, one after the other, for half a second at most: which hosts are asked for is a stranger's choice."""
 
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
@@ -29,6 +34,8 @@ OFF = (
     "CONNECT is not relayed, for what is inside could not be measured: set the endpoint variable of your SDK instead, "
     "or give the proxy a private CA (connect.ca_cert_file and connect.ca_key_file, made by `streamgauge ca create`)"
 )
+
+NESTED = "a tunnel inside a tunnel is not relayed: send the CONNECT to the proxy itself, once"
 
 _ANY = Operation("unknown", "opaque", "opaque", streaming=False)
 
@@ -58,39 +65,77 @@ class Tunnels:
         self._settings = settings
         self._targets = targets
         self._issuer: Issuer | None = None
-        self._made: dict[str, tuple[int, asyncio.Future[ssl.SSLContext]]] = {}
+        self._made: dict[str, tuple[float, asyncio.Future[ssl.SSLContext]]] = {}
+        self._maker: ThreadPoolExecutor | None = None
+        self._queued = 0
 
     async def context(self, authority: str) -> ssl.SSLContext:
-        """What to present to an application that asked for ``authority`` (``host:port``). Raises ``TargetNotAllowed`` or ``CouldNotRun``."""
+        """What to present to an application that asked for ``authority`` (``host:port``).
+
+        Raises ``TargetNotAllowed``, ``Busy`` where too many certificates are to be made already, or ``CouldNotRun``.
+        """
         if self._settings.ca_key_file is None:
             raise TargetNotAllowed(OFF)
-        self._targets.resolve(f"https://{authority}/", None, None, _ANY)
+        place = self._targets.resolve(f"https://{authority}/", None, None, _ANY)
         host, _ = split_authority(authority)
-        at = perf_counter_ns()
-        made_at, making = self._made.get(host, (0, None))
-        if (
-            making is None
-            or at - made_at > CERTIFICATE_AGE_NS
-            or (making.done() and (making.cancelled() or making.exception() is not None))
-        ):
-            making = asyncio.get_running_loop().run_in_executor(None, self._make, host)
-            self._made.pop(host, None)
-            self._made[host] = at, making
-            while len(self._made) > HOSTS_KEPT:
-                del self._made[next(iter(self._made))]
+        name = certificate_name(host) if place.role_allowed else host
+        now = datetime.now(UTC).timestamp()
+        made_at, making = self._made.pop(name, (0.0, None))
+        # By the wall clock, as a certificate's end is; a machine that was asleep has not heard the other one tick.
+        if making is None or _failed(making) or not -BACKDATED_SECONDS < now - made_at <= CERTIFICATE_SECONDS:
+            made_at, making = now, self._begin(name)
+        self._made[name] = made_at, making  # used last, and the last to go
+        while len(self._made) > NAMES_KEPT:
+            del self._made[next(iter(self._made))]
         # Never cancelled by one who waits for it: others may.
         return await asyncio.shield(making)
 
-    def _make(self, host: str) -> ssl.SSLContext:
-        """In a thread: some 10 ms each, once for each host and day."""
+    def close(self) -> None:
+        """Nothing is made any more."""
+        if self._maker is not None:
+            self._maker.shutdown(wait=False, cancel_futures=True)
+
+    def _begin(self, name: str) -> asyncio.Future[ssl.SSLContext]:
+        if self._queued >= QUEUED:
+            raise Busy("too many tunnels to new hosts are being opened at this moment: try again in a second")
+        if self._maker is None:  # one thread of its own: what others do in threads does not wait for strangers
+            self._maker = ThreadPoolExecutor(1, "certificates")
+        self._queued += 1
+        making = asyncio.get_running_loop().run_in_executor(self._maker, self._make, name)
+        making.add_done_callback(self._over)
+        return making
+
+    def _over(self, making: asyncio.Future[ssl.SSLContext]) -> None:
+        self._queued -= 1
+        _failed(making)  # who waited may have gone, and the loop would complain
+
+    def _make(self, name: str) -> ssl.SSLContext:
+        """In a thread: some 20 ms each, once for each name and day."""
         issuer = self._issuer
         if issuer is None:
             ca = authority_of(self._settings)
             assert ca is not None
             issuer = self._issuer = Issuer(ca)
         context = bare_context()
-        use(context, issuer.issue([host]))
+        try:
+            use(context, issuer.issue([name]))
+        except (OSError, ValueError) as error:  # that of OpenSSL is the former
+            raise CouldNotRun(
+                f"the certificate for {name} cannot be used ({type(error).__name__}): see the CA in connect.ca_cert_file"
+            ) from None
         return context
+
+
+def certificate_name(host: str) -> str:
+    """What the certificate for one of AWS's hosts is made for: all hosts of its region, or all VPC endpoints of its service there.
+
+    Anybody may name any number of endpoints; so they share one.
+    """
+    return "*." + host.partition(".")[2]
+
+
+def _failed(making: asyncio.Future[ssl.SSLContext]) -> bool:
+    return making.done() and (making.cancelled() or making.exception() is not None)
 
 
 class Waiting(asyncio.Protocol):
@@ -119,8 +164,11 @@ class Waiting(asyncio.Protocol):
             protocol.data_received(data)
 
 
-async def take_up(transport: asyncio.Transport, context: ssl.SSLContext, inside: asyncio.Protocol) -> None:
-    """Answer the CONNECT and go on with TLS; ``inside`` is the protocol of what comes then. A handshake that fails ends the connection."""
+async def take_up(transport: asyncio.Transport, context: ssl.SSLContext, inside: asyncio.Protocol) -> OSError | None:
+    """Answer the CONNECT and go on with TLS; ``inside`` is the protocol of what comes then.
+
+    A handshake that fails ends the connection; returns how it failed.
+    """
     waiting = Waiting()
     transport.write(ESTABLISHED)
     try:
@@ -132,8 +180,9 @@ async def take_up(transport: asyncio.Transport, context: ssl.SSLContext, inside:
             ssl_handshake_timeout=HANDSHAKE_SECONDS,
             ssl_shutdown_timeout=SHUTDOWN_SECONDS,
         )
-    except (OSError, ssl.SSLError):  # it does not trust us, or has gone: it knows better than we why
+    except OSError as error:  # it does not trust us, or has gone: it knows better than we why
         transport.abort()
-        return
+        return error
     if secured is not None:
         waiting.give(secured, inside)
+    return None

@@ -378,11 +378,14 @@ class Downstream(RawConnection):
         if context is None or transport is None:
             self._unread = True
             return
-        fresh = self._server.shaking_hands()
-        fresh.origin = f"https://{message.path}"
         self.transport = None  # it is not ours to close any more
         super().connection_lost(None)
-        await take_up(transport, context, fresh)
+        fresh = self._server.shaking_hands(transport.get_extra_info("peername"))
+        if fresh is None:
+            transport.abort()
+            return
+        fresh.origin = f"https://{message.path}"
+        self._server.shaken(fresh, await take_up(transport, context, fresh))
 
     def _ending(self) -> bool:
         return self._close or self._force_close

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from streamgauge.relay.accepting import DownstreamServer
 from streamgauge.relay.downstream import REST_SECONDS, Downstream
+from streamgauge.relay.handshakes import Handshakes
 
 BACKLOG = 4096
 """Connections that wait to be accepted: a fleet of clients reconnecting at once, and the kernel's usual upper limit."""
@@ -75,16 +76,17 @@ class Leaving:
         self._deadline = self._since + seconds
         self.asked.set()
 
-    async def let_in(self, listener: socket.socket, options: Mapping[str, Any] | None = None) -> None:
+    async def let_in(self, listener: socket.socket, handshakes: Handshakes | None = None) -> None:
         """Who had knocked before we were told to end: closing the last of a listening socket's descriptors would reset their connections.
 
-        ``options`` are those of TLS; handshakes go on all at once, for one that dawdles must not cost the others their time.
+        With TLS, ``handshakes`` go on all at once, for one that dawdles must not cost the others their time.
         """
-        factory = self._server.shaking_hands if options else self._server
-        shaking = [
-            self._loop.create_task(self._loop.connect_accepted_socket(factory, accepted, **(options or {})))
-            for accepted in _waiting(listener)
-        ]
+        shaking: list[asyncio.Task[Any]] = []
+        for accepted in _waiting(listener):
+            if handshakes is None:
+                shaking.append(self._loop.create_task(self._loop.connect_accepted_socket(self._server, accepted)))
+            elif (handshake := handshakes.begin(accepted)) is not None:
+                shaking.append(handshake)
         if shaking:
             await asyncio.wait(shaking, timeout=FRESH_SECONDS[self._leisure])
         for handshake in shaking:

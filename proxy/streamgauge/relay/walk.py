@@ -20,7 +20,7 @@ from aiohttp.streams import StreamReader
 
 from streamgauge.authorization import Authorization, read_authorization
 from streamgauge.dialects import read_request
-from streamgauge.errors import StreamgaugeError, UpstreamUnreachable
+from streamgauge.errors import StreamgaugeError, TargetNotAllowed, UpstreamUnreachable
 from streamgauge.measure.observation import Observation
 from streamgauge.measure.timing import Points
 from streamgauge.records import Measurement, Operation, RequestFacts
@@ -28,6 +28,7 @@ from streamgauge.relay import identity, local_reply
 from streamgauge.relay.afterwards import Afterwards
 from streamgauge.relay.callers import Caller, callers
 from streamgauge.relay.clients import clients
+from streamgauge.relay.connect import NESTED
 from streamgauge.relay.estimates import Estimates
 from streamgauge.relay.exchange import Exchange
 from streamgauge.relay.heads import forwarded, read_headers, request_head
@@ -358,11 +359,15 @@ class RequestWalk:
     async def connect(self, connection: Downstream, message: RawRequestMessage, at: int) -> ssl.SSLContext | None:
         """A CONNECT: what to present inside it, or ``None`` after a refusal. Of itself it is no exchange; what comes inside it is."""
         try:
+            if connection.origin:
+                raise TargetNotAllowed(NESTED)
+            if self.clients is not None:
+                self.clients.begin(connection)
             return await self._tunnels.context(message.path)
         except StreamgaugeError as error:
             reason, verdict = refusal(error)
             text = str(error)
-            if verdict[1] != "downstream":  # it names files of this machine
+            if verdict == PROXY_ERROR:  # it names files of this machine
                 _log.error("%s", text)
                 text = "the proxy has no certificate for this tunnel; its log says why"
             status, raw = local_reply.build_for_connect(reason or "proxy_error", text, MALFORMED)
@@ -370,6 +375,9 @@ class RequestWalk:
                 connection.transport.write(raw)
             self._journal.refused(at, verdict, status)
             return None
+        finally:
+            if self.clients is not None:
+                self.clients.end(connection)
 
     def malformed(self, connection: Downstream, at: int, *, http2: bool) -> None:
         """A request that is no HTTP/1.1 request: 400, or HTTP/2's own refusal; nothing sent upstream, one rejected exchange."""

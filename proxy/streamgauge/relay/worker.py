@@ -14,7 +14,6 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter_ns
-from typing import Any
 
 import uvloop
 
@@ -26,6 +25,7 @@ from streamgauge.records import WorkerStatus
 from streamgauge.relay import identity, tls
 from streamgauge.relay.accepting import DownstreamServer
 from streamgauge.relay.connect import ConnectSettings, Tunnels
+from streamgauge.relay.handshakes import Handshakes
 from streamgauge.relay.leaving import BACKLOG, Leaving
 from streamgauge.relay.load import Load
 from streamgauge.relay.loop_watch import LoopWatch
@@ -74,11 +74,13 @@ class WorkerSettings:
 
 
 class Worker:
-    """Builds the relay's objects from settings, serves until told to stop, drains."""
+    """Builds the relay's objects from settings, serves until told to stop, drains. Raises ``UsageError`` for settings that do not hold any more."""
 
     def __init__(self, settings: WorkerSettings) -> None:
         self._settings = settings
         self._loop = asyncio.get_running_loop()
+        # The supervisor has checked the files, but they may be others by now: then no worker comes of it, and nothing is left behind.
+        secured = tls.options(tls.server_context(settings.tls)) if settings.tls_fds else {}
         self._watch = LoopWatch(self._loop)
         self._load = Load()
         table = shipped_table()
@@ -88,6 +90,7 @@ class Worker:
         self._slow = SlowPath(relay, self._pool, self._watch)
         self._signer = RequestSigner(relay.signing, early=relay.early_credentials)
         targets = Targets(settings.targets, table, settings.own_addresses)
+        self._tunnels = Tunnels(settings.connect, targets)
         self._walk = RequestWalk(
             relay,
             Routes(table),
@@ -99,13 +102,13 @@ class Worker:
             self._load,
             settings.proxy_id,
             settings.workload,
-            Tunnels(settings.connect, targets),
+            self._tunnels,
             settings.tenants,
         )
         self._server = DownstreamServer(self._walk, self._loop)
+        self._handshakes = Handshakes(self._server, self._loop, secured)
         self._leaving = Leaving(self._walk, self._server, self._loop, settings.drain_seconds)
         self._left = False
-        self._deaf: str | None = None
         self._beats = Heartbeats(settings.heartbeat[0]) if settings.heartbeat is not None else None
         self._told: tuple[bool, str | None] | None = None
 
@@ -114,13 +117,12 @@ class Worker:
         leaving = self._leaving
         stop_on_signal(self._loop, leaving.hurry, leaving.retire)
         listeners, sockets = [], [socket.socket(fileno=fd) for fd in self._settings.fds]
+        secured = [socket.socket(fileno=fd) for fd in self._settings.tls_fds]
         for sock in sockets:
             sock.setblocking(False)
             listeners.append(await self._loop.create_server(self._server, sock=sock, backlog=BACKLOG))
-        secured, how = [socket.socket(fileno=fd) for fd in self._settings.tls_fds], self._tls_options()
-        for sock in secured if how else ():
-            sock.setblocking(False)
-            listeners.append(await self._loop.create_server(self._server.shaking_hands, sock=sock, backlog=BACKLOG, **how))
+        for sock in secured:
+            self._handshakes.listen(sock, BACKLOG)
         say(SERVING)
         # What is alive now stays for the process's life: the collector need not walk it again and again.
         gc.collect()
@@ -135,26 +137,17 @@ class Worker:
                 continue
         for sock in sockets:
             await leaving.let_in(sock)
-        for sock in secured if how else ():
-            await leaving.let_in(sock, how)
+        for sock in secured:
+            await leaving.let_in(sock, self._handshakes)
         for listener in listeners:
             listener.close()
+        for sock in secured:
+            self._handshakes.close(sock)
         say(DRAINING)
         self._left = True
         await leaving.leave(self._tick, TICK_SECONDS)
         await self._close()
         all_done(self._loop)
-
-    def _tls_options(self) -> dict[str, Any]:
-        """Of the TLS listeners; empty without. The supervisor has checked the files, but a worker may be started again much later."""
-        if not self._settings.tls_fds:
-            return {}
-        try:
-            return tls.options(tls.server_context(self._settings.tls))
-        except UsageError as error:
-            _log.error("%s; until this is mended and a SIGHUP sent, the TLS addresses do not answer", error)
-            self._deaf = "the TLS addresses do not answer: their certificate cannot be read"
-            return {}
 
     def _tick(self) -> None:
         """Housekeeping, whose mistakes must not end the traffic."""
@@ -191,8 +184,7 @@ class Worker:
         if self._beats is None or self._settings.heartbeat is None:
             return
         if not self._left:
-            ready = (has_role or self._settings.relay.signing != "resign") and not (self._deaf and not self._settings.fds)
-            reason = reason or self._deaf
+            ready = has_role or self._settings.relay.signing != "resign"
             self._beats.beat(self._settings.heartbeat[1], time.monotonic(), ready, reason)
         elif not self._leaving.has_successor:
             self._beats.beat(self._settings.heartbeat[1], time.monotonic(), False, "draining")
@@ -201,6 +193,7 @@ class Worker:
         self._pool.close()
         await self._slow.close()
         self._signer.close()
+        self._tunnels.close()
         if self._walk.callers is not None:
             self._walk.callers.close()
         await self._walk.settled()
@@ -222,7 +215,11 @@ def main() -> None:
     async def serve() -> None:
         await Worker(settings).run()
 
-    uvloop.run(serve())
+    try:
+        uvloop.run(serve())
+    except (UsageError, CouldNotRun) as error:  # such as a file that has changed since the supervisor looked at it
+        _log.error("this worker cannot serve: %s", error)
+        sys.exit(CouldNotRun.exit_code)
 
 
 if __name__ == "__main__":
