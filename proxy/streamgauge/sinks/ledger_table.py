@@ -49,8 +49,8 @@ def _sql_type(kind: typing.Any) -> sa.types.TypeEngine[typing.Any]:
 
 exchanges = sa.Table("exchanges", metadata, *(_column(f) for f in msgspec.structs.fields(Measurement)))
 sa.Index("exchanges_started_at", exchanges.c.started_at)
-# Only ever compared for equality; of a tree's entries PostgreSQL demands that they are short.
-sa.Index("exchanges_upstream_request_id", exchanges.c.upstream_request_id, postgresql_using="hash")
+# At most 256 characters (``relay.identity.name``), so that PostgreSQL can index it.
+sa.Index("exchanges_upstream_request_id", exchanges.c.upstream_request_id)
 
 workers = sa.Table(
     "workers",
