@@ -207,6 +207,7 @@ OUTCOMES: dict[str, str] = {
     "shed": "Refused by the proxy: no room for more connections or bodies, or the provider's breaker was open.",
     "rejected": "Refused by the proxy: limits, identity, target, malformed request.",
     "proxy_error": "The proxy's own fault.",
-    "lost": "The proxy's worker died while the exchange was open.",
+    "lost": "The proxy's worker died while the exchange was open. A row that waits for a token estimate, for at most "
+    "`relay.estimates.answer_seconds` behind the answer's end, is open until then.",
 }
 """What each outcome means. Only ``upstream_error``, ``stream_error`` and ``timeout`` are a provider's failures."""
