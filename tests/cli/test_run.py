@@ -62,7 +62,7 @@ def test_an_unchanged_application_is_measured_and_its_exit_code_kept(tmp_path: P
 def test_a_command_without_calls_is_told_the_likely_causes() -> None:
     done = _run("--", sys.executable, "-c", "raise SystemExit(7)")
     assert done.returncode == 7
-    assert "no call came by" in done.stderr
+    assert "the command ended with exit code 7, and no call came by.\nWhat it says itself, above, comes first." in done.stderr
     assert "fix:" in done.stderr
     assert "ERROR" not in done.stderr
 
@@ -84,6 +84,18 @@ def test_a_command_that_does_not_exist_is_a_usage_error() -> None:
     done = _run("--", "no-such-command-here")
     assert done.returncode == 2
     assert "no such command" in done.stderr
+
+
+def test_a_python_of_another_name_is_thought_of(tmp_path: Path) -> None:
+    (tmp_path / "python3").symlink_to(sys.executable)
+    done = _run("--", "python", "app.py", PATH=str(tmp_path))
+    assert done.returncode == 2
+    assert "python: no such command; did you mean python3?" in done.stderr
+
+
+def test_without_a_report_the_ledger_is_named_all_the_same(tmp_path: Path) -> None:
+    done = _run("-q", "--ledger", str(tmp_path / "l.db"), "--", sys.executable, "-c", "")
+    assert done.stderr == f"streamgauge: the rows are in {tmp_path / 'l.db'}\n"
 
 
 def test_everything_after_the_first_word_belongs_to_the_command() -> None:

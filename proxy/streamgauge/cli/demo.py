@@ -276,7 +276,7 @@ def _report(ledger: Path) -> None:
     print(
         "\nWhat to do next",
         "  measure your own application, unchanged:",
-        f"    {program} run -- python your_app.py",
+        f"    {program} run -- python3 your_app.py",
         "  look closer at these calls:",
         f"    {program} exchanges {at}",
         f"    {program} exchanges show {slowest or 'ID'} {at}",

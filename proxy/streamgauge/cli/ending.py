@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -64,7 +65,9 @@ def _start(command: Sequence[str], environ: Mapping[str, str], mask: set[signal.
     try:
         return os.posix_spawnp(command[0], list(command), environ, setsigmask=mask, setsigdef=(signal.SIGPIPE, signal.SIGXFSZ))
     except FileNotFoundError:
-        raise UsageError(f"{command[0]}: no such command") from None
+        other = f"{command[0]}3"
+        meant = f"; did you mean {other}?" if command[0] == "python" and shutil.which(other) else ""
+        raise UsageError(f"{command[0]}: no such command{meant}") from None
     except ValueError:
         raise UsageError("the command's name is empty: write it after --") from None
     except OSError as error:

@@ -135,8 +135,10 @@ def _measured(command: list[str], settings: Config, redirection: endpoints.Redir
         finally:
             with patient("waiting for open calls to end and for the last rows"):
                 proxy.stop()
-        if not quiet:
-            _tell(proxy.ledger, proxy.proxy_id)
+        if quiet:
+            sys.stderr.write(f"streamgauge: the rows are in {proxy.ledger}\n")
+        else:
+            _tell(proxy.ledger, proxy.proxy_id, code)
     return code
 
 
@@ -154,19 +156,19 @@ def _wait_until_up(proxy: Supervisor) -> None:
         proxy.tend()
 
 
-def _tell(ledger: Path, proxy_id: str) -> None:
+def _tell(ledger: Path, proxy_id: str, code: int) -> None:
     """The report, if anybody is there to read it; the exit code is the command's whatever becomes of the report."""
     from streamgauge.cli.output import PipeClosed
 
     try:
-        _report(ledger, proxy_id)
+        _report(ledger, proxy_id, code)
     except (PipeClosed, OSError):  # the terminal has closed, or `2>&1 | head` has seen enough
         pass
     except StreamgaugeError as error:
         sys.stderr.write(f"streamgauge: no report: {error}\n")
 
 
-def _report(ledger: Path, proxy_id: str) -> None:
+def _report(ledger: Path, proxy_id: str, code: int) -> None:
     """Of this run's calls. On standard output only where a person reads it: in a pipe, that belongs to the command (``run -- app | jq``)."""
     from streamgauge.cli import measured
 
@@ -174,7 +176,10 @@ def _report(ledger: Path, proxy_id: str) -> None:
     # A command that ends at once may end before the recorder has begun a ledger: nothing was there to record.
     if not ledger.exists() or not measured.count(ledger, this_run):
         lines = [f"  - {cause}\n    fix: {fix}" for cause, fix in endpoints.NO_CALLS]
-        sys.stderr.write("streamgauge: the command ran, but no call came by. Likely causes:\n" + "\n".join(lines) + "\n")
+        ran = "ran, but no call came by. Likely causes:"
+        if code:
+            ran = f"ended with exit code {code}, and no call came by.\nWhat it says itself, above, comes first. Where that is not it:"
+        sys.stderr.write(f"streamgauge: the command {ran}\n" + "\n".join(lines) + "\n")
         return
     with contextlib.redirect_stdout(sys.stdout if sys.stdout.isatty() else sys.stderr):
         print()
