@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from streamgauge.certificates import new_ca
 from streamgauge.config import Config, keys, load, read
 from streamgauge.errors import UsageError
 
@@ -237,7 +238,7 @@ def _another(hint: Any, default: Any, text: str) -> Any:
 
 
 def test_every_setting_of_the_relay_can_be_set(tmp_path: Path) -> None:
-    (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    (tmp_path / "ca.pem").write_bytes(new_ca("a test", 2, ["localhost"]).cert)
     known = [key for key in keys.every_key() if key.name.startswith("relay.")]
     values = {key.name: _another(key.hint, key.default, str(tmp_path / "ca.pem")) for key in known} | {
         "relay.egress_proxy": "http://proxy:3128"
