@@ -24,11 +24,21 @@ Where = Annotated[
         "Columns: any of --by, and those in `streamgauge exchanges --help`.",
     ),
 ]
+
+
+def _named(ledger: str | None) -> str | None:
+    """What an unset variable makes of ``--ledger "$KEPT"`` is no wish for the default."""
+    if ledger == "":
+        raise typer.BadParameter("it is empty: name a ledger, or leave the option out")
+    return ledger
+
+
 LedgerPath = Annotated[
     str | None,
     typer.Option(
         "--ledger",
         metavar="LEDGER",
+        callback=_named,
         help="The ledger to read: a file, or postgresql://USER@HOST/DATABASE for a shared one. Default: $STREAMGAUGE_LEDGER, else the user's "
         "state directory.",
     ),
