@@ -91,8 +91,8 @@ WRITE = "__import__('sys').stderr.write"
 LEAKS = {
     "the request's body in the log": Leak(
         "relay/walk.py",
-        "        self._describe(exchange, target, headers, content)",
-        "        self._describe(exchange, target, headers, content); _log.debug('request %r', content)",
+        "        facts = self._describe(exchange, target, headers, content)",
+        "        facts = self._describe(exchange, target, headers, content); _log.debug('request %r', content)",
         "asked",
         "prompt",
         "at the end/stderr",
