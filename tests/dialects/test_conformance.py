@@ -83,7 +83,12 @@ def test_what_the_head_says_is_told_first_and_once_whatever_the_body_is(
 ) -> None:
     told = trace(open_dialect(shapes.OPAQUE, 200, None, FACTS), [])
     assert len(told) == 2
-    assert trace(opened(FACTS), pieces) == told + trace(opened({}), pieces)
+    said, expected = trace(opened(FACTS), pieces), told + trace(opened({}), pieces)
+    if isinstance(opened({}), Compressed) and isinstance(expected[-1], str):
+        # Frames and compression may both be damaged; which is told depends on whether the head's events went out before.
+        assert isinstance(said.pop(), str)
+        expected.pop()
+    assert said == expected
 
 
 @streams

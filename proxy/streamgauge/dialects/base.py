@@ -81,7 +81,28 @@ class Decoder(Protocol[F_co]):
         """Whether the bytes ended at a frame border."""
 
 
-class StreamDialect(ABC, Generic[F]):
+class Unread:
+    """What a dialect says of itself that counts no text, keeps nothing and has no end of its own before its body's."""
+
+    __slots__ = ()
+
+    @property
+    def written(self) -> int:
+        """See ``Dialect``; those that know text count it."""
+        return 0
+
+    @property
+    def kept(self) -> bytes | None:
+        """See ``Dialect``."""
+        return None
+
+    @property
+    def ended(self) -> bool:
+        """See ``Dialect``; an event stream may have more behind its marker."""
+        return False
+
+
+class StreamDialect(Unread, ABC, Generic[F]):
     """A dialect whose body is a row of frames. Subclasses say what a frame means.
 
     ``opening`` are events known from the response head; they come with the first bytes.
@@ -97,21 +118,6 @@ class StreamDialect(ABC, Generic[F]):
         self._over = False
         self._faulted = False
         self._broken: Undecodable | None = None
-
-    @property
-    def written(self) -> int:
-        """See ``Dialect``; subclasses that know text count it."""
-        return 0
-
-    @property
-    def kept(self) -> bytes | None:
-        """See ``Dialect``: nothing."""
-        return None
-
-    @property
-    def ended(self) -> bool:
-        """See ``Dialect``; an event stream may have more behind its marker."""
-        return False
 
     @abstractmethod
     def _read(self, frame: F) -> Events:
@@ -234,7 +240,7 @@ class NamedErrorDialect(SseDialect):
         return not self._events.over
 
 
-class WholeBody(ABC):
+class WholeBody(Unread, ABC):
     """A dialect whose body is one JSON document, understood when it is complete.
 
     Such a body is one frame. It yields no ``Output``: without streaming there is no moment of the first token to be seen.
@@ -248,19 +254,9 @@ class WholeBody(ABC):
         self._opening = opening
         self._body = BoundedBody()
 
-    @property
-    def written(self) -> int:
-        """See ``Dialect``."""
-        return 0
-
     @abstractmethod
     def _read(self, body: bytes) -> Events:
         """Say what the document means. Raises Undecodable."""
-
-    @property
-    def ended(self) -> bool:
-        """See ``Dialect``: what has no marker ends with its body."""
-        return False
 
     def feed(self, body: bytes) -> Events:
         """See ``Dialect.feed``. What the head says is told before an answer that is too large raises."""

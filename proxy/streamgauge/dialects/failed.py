@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from streamgauge.dialects.base import NOTHING, Events
+from streamgauge.dialects.base import NOTHING, Events, Unread
 from streamgauge.dialects.meaning.counts import OTHER, error_code
 from streamgauge.dialects.meaning.error_body import bare_name, error_words
 from streamgauge.errors import Undecodable
@@ -19,7 +19,7 @@ MAX_ERROR_BODY = 64 * 1024
 """Error bodies are some hundred bytes. Of a longer one nothing is read; the status still tells."""
 
 
-class Failed:
+class Failed(Unread):
     """One error answer; tells its fault when the body is complete."""
 
     __slots__ = ("_coding", "_header", "_held", "_opening", "_status", "frames")
@@ -31,21 +31,6 @@ class Failed:
         self._header = headers.get("x-amzn-errortype", "")
         self._held: bytearray | None = bytearray()
         self._coding = headers.get("content-encoding")
-
-    @property
-    def written(self) -> int:
-        """See ``Dialect``: an error's text is not generated."""
-        return 0
-
-    @property
-    def kept(self) -> bytes | None:
-        """See ``Dialect``: nothing."""
-        return None
-
-    @property
-    def ended(self) -> bool:
-        """See ``Dialect``: what has no marker ends with its body."""
-        return False
 
     def feed(self, body: bytes) -> Events:
         """See ``Dialect.feed``; never raises."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from streamgauge.dialects.base import NOTHING, Events
+from streamgauge.dialects.base import NOTHING, Events, Unread
 from streamgauge.errors import Undecodable
 
 
-class Opaque:
+class Opaque(Unread):
     """Counts the first bytes as its one frame and tells only what the head said.
 
     ``refused`` is the reason why an answer that could have been understood is not read (``content_encoding``); it is raised
@@ -19,21 +19,6 @@ class Opaque:
         self.frames = 0
         self._opening = opening
         self._refused = refused
-
-    @property
-    def written(self) -> int:
-        """See ``Dialect``: nothing that is known to be text."""
-        return 0
-
-    @property
-    def kept(self) -> bytes | None:
-        """See ``Dialect``: nothing."""
-        return None
-
-    @property
-    def ended(self) -> bool:
-        """See ``Dialect``: what has no marker ends with its body."""
-        return False
 
     def feed(self, body: bytes) -> Events:
         """See ``Dialect.feed``."""

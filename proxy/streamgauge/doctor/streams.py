@@ -30,6 +30,9 @@ TIMEOUT_SECONDS = 15.0
 ROW_SECONDS = 5.0
 """How long the proxy's own row is waited for; it is in the ledger within a second."""
 
+LOOK_SECONDS = 0.1
+"""How often it is asked for meanwhile."""
+
 PATH = "/model/streamgauge.doctor/converse-stream"
 OPERATION = Operation("bedrock-runtime", "ConverseStream", "converse_stream", streaming=True, model="streamgauge.doctor")
 
@@ -160,7 +163,7 @@ def _rows_of(wanted: set[str], rows: Rows) -> dict[str, dict[str, Any]]:
         found = {str(row["sdk_invocation_id"]): row for row in rows() if row.get("sdk_invocation_id") in wanted}
         if len(found) == len(wanted) or time.monotonic() > deadline:
             return found
-        time.sleep(0.1)
+        time.sleep(LOOK_SECONDS)
 
 
 _NOT_SCRIPTED = "the chain must end at the scripted upstream, which knows the pace: python -m streamgauge.testing --port 9000, and the last hop leads there"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 SourceName = Literal[
     "key_pair",
@@ -19,22 +19,9 @@ SourceName = Literal[
     "header",
     "url_prefix",
 ]
-"""Where a name can come from; also the values of ``tenant_source``."""
+"""Where a name can come from, in the order in which sources count by default; also the values of ``tenant_source``."""
 
-SOURCES: tuple[SourceName, ...] = (
-    "key_pair",
-    "token",
-    "service_account",
-    "jwt",
-    "fixed",
-    "access_key_id",
-    "bedrock_key",
-    "inference_profile",
-    "request_metadata",
-    "custom_attributes",
-    "header",
-    "url_prefix",
-)
+SOURCES: tuple[SourceName, ...] = get_args(SourceName)
 """The order in which they count: what was issued first, what anybody can write last."""
 
 PROVEN = frozenset({"key_pair", "token", "service_account", "jwt"})
